@@ -1,0 +1,40 @@
+#include "app/command.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+namespace calor::app {
+
+CLI::App& add_command(CLI::App& program, Globals& globals, const std::string& name,
+                      const std::string& description, const std::string& examples) {
+  CLI::App* command = program.add_subcommand(name, description);
+  command->footer("Examples:\n" + examples);
+  command->add_flag("--json", globals.json, "one JSON object on standard output");
+  command->add_flag("--quiet", globals.quiet, "errors only");
+  return *command;
+}
+
+void set_work(CLI::App& command, Globals& globals, Work work) {
+  command.callback([&globals, work = std::move(work)] {
+    const nlohmann::ordered_json result = work();
+    if (globals.json) std::printf("%s\n", result.dump(2).c_str());
+  });
+}
+
+void say(const Globals& globals, const std::string& line) {
+  if (!globals.quiet) std::fprintf(stderr, "%s\n", line.c_str());
+}
+
+void answer(const Globals& globals, const std::string& line) {
+  if (!globals.json) std::printf("%s\n", line.c_str());
+}
+
+void Machine::add_to(CLI::App& command) {
+  command.add_option("--device", device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+  command.add_option("--threads", threads, "threads that compute; 0: one per core")
+      ->check(CLI::Range(0, 4096))
+      ->capture_default_str();
+}
+
+}  // namespace calor::app

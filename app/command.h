@@ -1,0 +1,45 @@
+// What the subcommands share: global flags, the answer in JSON, and the parts of the command line.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace calor::app {
+
+struct Globals {
+  bool json = false;   // one object on standard output
+  bool quiet = false;  // nothing but errors on standard error
+};
+
+// A subcommand's work: prints for people on standard error, returns what --json prints on standard
+// output. What people asked to see (listings) goes to standard output through `answer`.
+using Work = std::function<nlohmann::ordered_json()>;
+
+// Adds `--json` and `--quiet` and the example to the help, and runs `work` when chosen.
+CLI::App& add_command(CLI::App& program, Globals& globals, const std::string& name,
+                      const std::string& description, const std::string& examples);
+void set_work(CLI::App& command, Globals& globals, Work work);
+
+// Text for people: standard error unless quiet.
+void say(const Globals& globals, const std::string& line);
+// What the person asked for, on standard output, unless --json takes its place.
+void answer(const Globals& globals, const std::string& line);
+
+// --device and --threads, applied by `apply`.
+struct Machine {
+  std::string device = "auto";
+  int threads = 0;
+  void add_to(CLI::App& command);
+};
+
+void add_train(CLI::App& program, Globals& globals);
+void add_sample(CLI::App& program, Globals& globals);
+void add_convert(CLI::App& program, Globals& globals);
+void add_info(CLI::App& program, Globals& globals);
+void add_presets(CLI::App& program, Globals& globals);
+void add_data(CLI::App& program, Globals& globals);
+
+}  // namespace calor::app

@@ -1,0 +1,111 @@
+// calor info: what a run folder or a tensor file holds.
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <memory>
+
+#include "app/command.h"
+#include "app/run_argument.h"
+#include "calor/core/error.h"
+#include "calor/io/safetensors.h"
+#include "calor/report/progress.h"
+
+namespace calor::app {
+namespace {
+
+struct InfoArguments {
+  std::string run;
+  bool tensors = false;
+  bool check = false;
+};
+
+// Every floating-point tensor is finite, or an error that names the first that is not.
+void check_finite(const std::filesystem::path& file) {
+  for (const auto& [name, tensor] : io::read_safetensors(file).tensors) {
+    if (!tensor.is_floating_point() || at::isfinite(tensor).all().item<bool>()) continue;
+    throw Error("finite weights", fmt::format("{}: '{}' holds NaN or infinity", file.string(), name),
+                "take an older checkpoint or train again with a lower train.lr");
+  }
+}
+
+nlohmann::ordered_json list_tensors(const Globals& globals,
+                                    const std::vector<io::TensorInfo>& index) {
+  nlohmann::ordered_json list = nlohmann::json::array();
+  for (const auto& info : index) {
+    answer(globals, fmt::format("  {:<60} {:<9} [{}]", info.name, c10::toString(info.type),
+                                fmt::join(info.shape, ", ")));
+    list.push_back(
+        {{"name", info.name}, {"type", c10::toString(info.type)}, {"shape", info.shape}});
+  }
+  return list;
+}
+
+std::int64_t count_numbers(const std::vector<io::TensorInfo>& index) {
+  std::int64_t total = 0;
+  for (const auto& info : index) {
+    std::int64_t numbers = 1;
+    for (const std::int64_t side : info.shape) numbers *= side;
+    total += numbers;
+  }
+  return total;
+}
+
+// Path, pictures, network and default sampling of a model file.
+void describe_model(const Globals& globals, const std::filesystem::path& file,
+                    nlohmann::ordered_json& object) {
+  flow::ModelDescription model = flow::read_description(file);
+  const auto& p = model.pictures;
+  answer(globals, fmt::format("pictures: {} x {} x {} (channels x height x width), {} classes{}",
+                              p.channels, p.height, p.width, p.classes(),
+                              p.classes() > 0 && p.classes() <= 24
+                                  ? fmt::format(": {}", fmt::join(p.class_names, ", "))
+                                  : std::string()));
+  config::Options options;
+  model.options.declare(options);
+  answer(globals, options.to_toml().substr(0, options.to_toml().size() - 1));
+  object["pictures"] = {{"channels", p.channels},
+                        {"height", p.height},
+                        {"width", p.width},
+                        {"class_names", p.class_names}};
+  for (const auto& option : options.all()) {
+    std::visit([&](const auto& value) { object["settings"][option.key] = value; }, option.get());
+  }
+  for (const auto& [key, text] : model.notes) object["notes"][key] = text;
+}
+
+nlohmann::ordered_json run_info(const Globals& globals, const InfoArguments& arguments) {
+  const std::filesystem::path file = model_file_of(arguments.run);
+  const auto index = io::read_safetensors_index(file);
+  const auto metadata = io::read_safetensors_metadata(file);
+  nlohmann::ordered_json object{{"file", file.string()},
+                                {"tensors", index.size()},
+                                {"numbers", count_numbers(index)},
+                                {"model", metadata.contains("calor.format")}};
+  answer(globals, fmt::format("{}: {} tensors, {} numbers{}", file.string(), index.size(),
+                              report::grouped(count_numbers(index)),
+                              metadata.contains("calor.format") ? "" : " (no model of Calor)"));
+  if (metadata.contains("calor.format")) describe_model(globals, file, object);
+  if (arguments.tensors) object["index"] = list_tensors(globals, index);
+  if (arguments.check) {
+    check_finite(file);
+    answer(globals, "all weights are finite");
+    object["finite"] = true;
+  }
+  return object;
+}
+
+}  // namespace
+
+void add_info(CLI::App& program, Globals& globals) {
+  auto arguments = std::make_shared<InfoArguments>();
+  CLI::App& command = add_command(program, globals, "info",
+                                  "Describe a run folder, a model file or any safetensors file.",
+                                  "  calor info runs/demo\n  calor info model.safetensors --tensors --check");
+  command.add_option("run", arguments->run, "run folder or safetensors file")->required();
+  command.add_flag("--tensors", arguments->tensors, "list names, types and shapes");
+  command.add_flag("--check", arguments->check, "look for NaN and infinity in the weights");
+  set_work(command, globals, [&globals, arguments] { return run_info(globals, *arguments); });
+}
+
+}  // namespace calor::app

@@ -1,0 +1,72 @@
+// calor: trains, samples and describes flow-matching generative models.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <new>
+
+#include "app/command.h"
+#include "calor/core/error.h"
+#include "calor/core/version.h"
+
+namespace {
+
+using calor::app::Globals;
+
+// An error in three parts for people, and as an object where --json was asked for.
+int report(const Globals& globals, const calor::Error& error) {
+  std::fprintf(stderr, "calor: error\n%s\n", error.what());
+  if (globals.json) {
+    const nlohmann::ordered_json object{{"error",
+                                         {{"expected", error.expected()},
+                                          {"found", error.found()},
+                                          {"hint", error.hint()},
+                                          {"exit_status", error.exit_status()}}}};
+    std::printf("%s\n", object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  }
+  return error.exit_status();
+}
+
+// Help and version end well; anything else that the command line's parser says is wrong usage.
+int report(const CLI::App& program, const Globals& globals, const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0) return program.exit(error);
+  return report(globals, calor::usage_error("a command line that 'calor --help' describes",
+                                            error.what(),
+                                            "see 'calor COMMAND --help', which ends with examples"));
+}
+
+calor::Error unexpected(const std::exception& error) {
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
+    return {"enough memory", "an allocation was refused",
+            "take a smaller batch (train.micro_batch, --batch) or a smaller model"};
+  }
+  // The first line: LibTorch appends a stack trace.
+  const std::string what = error.what();
+  return {"the work to go through", what.substr(0, what.find('\n')),
+          "if the input is in order this is a fault of Calor: please report it with the command"};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Globals globals;
+  CLI::App program("Trains, samples and describes flow-matching generative models.", "calor");
+  program.set_version_flag("--version", fmt::format("calor {}", calor::version));
+  program.require_subcommand(1);
+  program.footer("Examples:\n  calor train hdfm-glyphs\n  calor sample runs/hdfm-glyphs --out grid.png");
+  calor::app::add_train(program, globals);
+  calor::app::add_sample(program, globals);
+  calor::app::add_convert(program, globals);
+  calor::app::add_info(program, globals);
+  calor::app::add_presets(program, globals);
+  calor::app::add_data(program, globals);
+  try {
+    program.parse(argc, argv);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    return report(program, globals, error);
+  } catch (const calor::Error& error) {
+    return report(globals, error);
+  } catch (const std::exception& error) {
+    return report(globals, unexpected(error));
+  }
+}

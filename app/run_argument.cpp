@@ -1,0 +1,77 @@
+#include "app/run_argument.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <fmt/format.h>
+
+#include "calor/core/error.h"
+#include "calor/train/checkpoint.h"
+
+namespace calor::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The weights of the newest checkpoint that `ema` names.
+at::Tensor checkpoint_weights(const fs::path& run, const std::string& ema) {
+  std::error_code ignored;
+  if (!fs::is_directory(run, ignored)) {
+    throw usage_error("a run folder for --ema 2 or off",
+                      fmt::format("'{}' is a lone model file, which holds one average", run.string()),
+                      "leave --ema out, or name the run folder");
+  }
+  std::string warnings;
+  const auto checkpoint = train::load_newest_checkpoint(run, warnings);
+  if (!checkpoint) {
+    throw Error("a checkpoint", fmt::format("{} has none", run.string()), "train the run further");
+  }
+  return ema == "2" ? checkpoint->optimiser.ema2 : checkpoint->weights;
+}
+
+}  // namespace
+
+fs::path model_file_of(const fs::path& run) {
+  std::error_code ignored;
+  if (fs::is_directory(run, ignored)) {
+    const fs::path file = run / "model.safetensors";
+    if (fs::exists(file, ignored)) return file;
+    throw Error("a run folder with a trained model",
+                fmt::format("{} has no model.safetensors", run.string()),
+                fmt::format("train it first: calor train {}", run.string()));
+  }
+  if (fs::exists(run, ignored)) return run;
+  throw Error("a run folder or a model file", fmt::format("'{}' does not exist", run.string()),
+              "check the path; runs are made by calor train");
+}
+
+RunModel open_run(const fs::path& run, const std::string& ema, at::Device device) {
+  RunModel model;
+  model.file = model_file_of(run);
+  auto loaded = flow::load_model(model.file, device);
+  model.flow = std::move(loaded.flow);
+  model.notes = std::move(loaded.notes);
+  if (ema != "1") {
+    at::Tensor flat = model.flow->network().parameters().flat();
+    const at::Tensor wanted = checkpoint_weights(run, ema);
+    if (wanted.numel() != flat.numel()) {
+      throw Error("a checkpoint of the same network as model.safetensors",
+                  fmt::format("{} and {} weights", wanted.numel(), flat.numel()),
+                  "the run folder mixes two runs: restore it");
+    }
+    const c10::NoGradGuard no_grad;
+    flat.copy_(wanted);
+  }
+  return model;
+}
+
+solve::GenerateOptions sampling_defaults(const flow::Notes& notes, const std::string& file) {
+  solve::GenerateOptions options;
+  config::Options declared;
+  options.solver.declare(declared);
+  options.guidance.declare(declared);
+  const auto note = notes.find("calor.sample");
+  if (note != notes.end()) declared.load_toml(note->second, file + " (metadata)");
+  return options;
+}
+
+}  // namespace calor::app

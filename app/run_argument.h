@@ -1,0 +1,28 @@
+// A RUN argument: a run folder or a lone model file, and which of its weights to use.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "calor/flow/model_file.h"
+#include "calor/solve/generate.h"
+
+namespace calor::app {
+
+struct RunModel {
+  std::unique_ptr<flow::Flow> flow;
+  flow::Notes notes;
+  std::filesystem::path file;
+};
+
+// The model file of a RUN argument. Error where there is none yet, with what to do.
+std::filesystem::path model_file_of(const std::filesystem::path& run);
+
+// `ema`: "1" (the model file's weights), "2" or "off" (from the run's newest checkpoint).
+RunModel open_run(const std::filesystem::path& run, const std::string& ema, at::Device device);
+
+// The model's own sampling settings (solver, steps, guidance).
+solve::GenerateOptions sampling_defaults(const flow::Notes& notes, const std::string& file);
+
+}  // namespace calor::app

@@ -1,0 +1,314 @@
+#include "calor/config/options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <set>
+#include <toml++/toml.h>
+
+#include "calor/core/error.h"
+
+namespace calor::config {
+namespace {
+
+std::string quoted(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      out += fmt::format("\\u{:04X}", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+template <class T>
+std::string range_text(const Range<T>& range) {
+  const bool low = range.low != std::numeric_limits<T>::lowest();
+  const bool high = range.high != std::numeric_limits<T>::max();
+  if (low && high) return fmt::format("{} to {}", range.low, range.high);
+  if (low) return fmt::format("at least {}", range.low);
+  if (high) return fmt::format("at most {}", range.high);
+  return {};
+}
+
+template <class T>
+void check_range(T value, const Range<T>& range, const char* kind) {
+  if (value >= range.low && value <= range.high) return;  // false for NaN
+  throw fmt::format("{} {}", kind, range_text(range));
+}
+
+// Whole doubles (1e5, 64.0) are accepted where an integer is asked for, and integers for numbers.
+std::optional<std::int64_t> as_integer(const Value& value) {
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) return *integer;
+  if (const auto* number = std::get_if<double>(&value)) {
+    if (*number == std::floor(*number) && std::abs(*number) < 0x1p53) {
+      return static_cast<std::int64_t>(*number);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<double> as_number(const Value& value) {
+  if (const auto* number = std::get_if<double>(&value)) return *number;
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) {
+    return static_cast<double>(*integer);
+  }
+  return std::nullopt;
+}
+
+std::optional<Value> scalar(const toml::node& node) {
+  if (const auto* v = node.as_boolean()) return Value{v->get()};
+  if (const auto* v = node.as_integer()) return Value{v->get()};
+  if (const auto* v = node.as_floating_point()) return Value{v->get()};
+  if (const auto* v = node.as_string()) return Value{v->get()};
+  return std::nullopt;
+}
+
+toml::table parse_toml(std::string_view text, const std::string& origin) {
+  try {
+    return toml::parse(text, origin);
+  } catch (const toml::parse_error& error) {
+    throw usage_error("a TOML file",
+                      fmt::format("{}, line {}, column {}: {}", origin, error.source().begin.line,
+                                  error.source().begin.column, error.description()),
+                      "correct that line (texts need quotation marks)");
+  }
+}
+
+// Calls visit(dotted key, value) for each entry of the table, in the file's order of sections.
+void for_each_value(const toml::table& table, const std::string& prefix, const std::string& origin,
+                    const std::function<void(const std::string&, const Value&)>& visit) {
+  for (const auto& [name, node] : table) {
+    const std::string key = prefix.empty() ? std::string(name.str()) : prefix + "." + std::string(name.str());
+    if (const auto* inner = node.as_table()) {
+      for_each_value(*inner, key, origin, visit);
+    } else if (const auto value = scalar(node)) {
+      visit(key, *value);
+    } else {
+      throw usage_error("one value", fmt::format("{}: '{}' is a list or a date", origin, key),
+                        "give a number, a text in quotation marks, true or false");
+    }
+  }
+}
+
+std::string section_of(const std::string& key) {
+  const auto dot = key.rfind('.');
+  return dot == std::string::npos ? std::string{} : key.substr(0, dot);
+}
+
+std::string name_of(const std::string& key) {
+  const auto dot = key.rfind('.');
+  return dot == std::string::npos ? key : key.substr(dot + 1);
+}
+
+}  // namespace
+
+std::string to_text(const Value& value) {
+  if (const auto* v = std::get_if<bool>(&value)) return *v ? "true" : "false";
+  if (const auto* v = std::get_if<std::int64_t>(&value)) return fmt::format("{}", *v);
+  if (const auto* v = std::get_if<std::string>(&value)) return quoted(*v);
+  const double number = std::get<double>(value);
+  std::string text = fmt::format("{}", number);
+  // TOML tells numbers from integers by the point or the exponent.
+  if (text.find_first_of(".einf") == std::string::npos) text += ".0";
+  return text;
+}
+
+Option& Options::add_option(Option option) {
+  option.default_text = to_text(option.get());
+  options_.push_back(std::move(option));
+  return options_.back();
+}
+
+Option& Options::add(std::string key, bool& variable, std::string text) {
+  auto set = [&variable](const Value& value) {
+    if (const auto* v = std::get_if<bool>(&value)) {
+      variable = *v;
+    } else {
+      throw std::string("true or false");
+    }
+  };
+  return add_option({.key = std::move(key),
+                     .type = "true|false",
+                     .range = {},
+                     .unit = {},
+                     .text = std::move(text),
+                     .default_text = {},
+                     .set = set,
+                     .get = [&variable] { return Value{variable}; }});
+}
+
+Option& Options::add(std::string key, std::int64_t& variable, Range<std::int64_t> range,
+                     std::string unit, std::string text) {
+  auto set = [&variable, range](const Value& value) {
+    const auto v = as_integer(value);
+    if (!v) throw std::string("an integer ") + range_text(range);
+    check_range(*v, range, "an integer");
+    variable = *v;
+  };
+  return add_option({.key = std::move(key),
+                     .type = "integer",
+                     .range = range_text(range),
+                     .unit = std::move(unit),
+                     .text = std::move(text),
+                     .default_text = {},
+                     .set = set,
+                     .get = [&variable] { return Value{variable}; }});
+}
+
+Option& Options::add(std::string key, double& variable, Range<double> range, std::string unit,
+                     std::string text) {
+  auto set = [&variable, range](const Value& value) {
+    const auto v = as_number(value);
+    if (!v) throw std::string("a number ") + range_text(range);
+    check_range(*v, range, "a number");
+    variable = *v;
+  };
+  return add_option({.key = std::move(key),
+                     .type = "number",
+                     .range = range_text(range),
+                     .unit = std::move(unit),
+                     .text = std::move(text),
+                     .default_text = {},
+                     .set = set,
+                     .get = [&variable] { return Value{variable}; }});
+}
+
+Option& Options::add(std::string key, std::string& variable, std::string text) {
+  auto set = [&variable](const Value& value) {
+    if (const auto* v = std::get_if<std::string>(&value)) {
+      variable = *v;
+    } else {
+      throw std::string("a text in quotation marks");
+    }
+  };
+  return add_option({.key = std::move(key),
+                     .type = "text",
+                     .range = {},
+                     .unit = {},
+                     .text = std::move(text),
+                     .default_text = {},
+                     .set = set,
+                     .get = [&variable] { return Value{variable}; }});
+}
+
+Option detail::choice_option(std::string key,
+                             std::vector<std::pair<std::string, std::string>> names_texts,
+                             std::string text, std::function<void(std::size_t)> set_index,
+                             std::function<std::size_t()> get_index) {
+  std::string type;
+  for (const auto& [name, meaning] : names_texts) {
+    type += (type.empty() ? "" : "|") + name;
+    text += fmt::format("; {}: {}", name, meaning);
+  }
+  auto set = [names_texts, type, set_index](const Value& value) {
+    const auto* wanted = std::get_if<std::string>(&value);
+    for (std::size_t i = 0; wanted != nullptr && i < names_texts.size(); ++i) {
+      if (names_texts[i].first == *wanted) return set_index(i);
+    }
+    throw "one of " + type;
+  };
+  auto get = [names_texts, get_index] { return Value{names_texts.at(get_index()).first}; };
+  return {.key = std::move(key),
+          .type = type,
+          .range = {},
+          .unit = {},
+          .text = std::move(text),
+          .default_text = {},
+          .set = set,
+          .get = get};
+}
+
+const Option* Options::find(std::string_view key) const {
+  const auto it = std::find_if(options_.begin(), options_.end(),
+                               [&](const Option& option) { return option.key == key; });
+  return it == options_.end() ? nullptr : &*it;
+}
+
+void Options::set(std::string_view key, const Value& value, const std::string& origin) {
+  const Option* option = find(key);
+  if (option == nullptr) {
+    std::vector<std::string> names;
+    for (const auto& known : options_) names.push_back(known.key);
+    // A key without its section is most likely the option of that name.
+    std::string nearest;
+    for (const auto& name : names) {
+      if (name_of(name) == key) nearest = name;
+    }
+    if (nearest.empty()) nearest = nearest_name(key, names);
+    throw usage_error("a known setting", fmt::format("{}: unknown key '{}'", origin, key),
+                      nearest.empty() ? "list all settings with: calor train --settings"
+                                      : fmt::format("did you mean '{}'?", nearest));
+  }
+  try {
+    option->set(value);
+  } catch (const std::string& expected) {
+    throw usage_error(fmt::format("{} for '{}'", expected, key),
+                      fmt::format("{}: {} = {}", origin, key, to_text(value)),
+                      fmt::format("{} (default {})", option->text, option->default_text));
+  }
+}
+
+void Options::load_toml(std::string_view toml, const std::string& origin) {
+  for_each_value(parse_toml(toml, origin), "", origin,
+                 [&](const std::string& key, const Value& value) { set(key, value, origin); });
+}
+
+void Options::assign(std::string_view key_equals_value, const std::string& origin) {
+  const auto equals = key_equals_value.find('=');
+  if (equals == std::string_view::npos || equals == 0) {
+    throw usage_error("key=value", fmt::format("{}: '{}'", origin, key_equals_value),
+                      "for example train.seed=1");
+  }
+  const std::string_view key = key_equals_value.substr(0, equals);
+  const std::string text(key_equals_value.substr(equals + 1));
+  // Bare words are texts: path.kind=heat needs no quotation marks.
+  toml::table table;
+  try {
+    table = toml::parse("value = " + text);
+  } catch (const toml::parse_error&) {
+    table.insert_or_assign("value", text);
+  }
+  const toml::node* node = table.get("value");
+  const auto value = node != nullptr && table.size() == 1 ? scalar(*node) : std::nullopt;
+  set(key, value.value_or(Value{text}), origin);
+}
+
+std::string Options::to_toml(bool with_comments) const {
+  std::vector<std::string> sections;
+  for (const auto& option : options_) {
+    const std::string section = section_of(option.key);
+    if (std::find(sections.begin(), sections.end(), section) == sections.end()) {
+      sections.push_back(section);
+    }
+  }
+  std::string out;
+  for (const auto& section : sections) {
+    out += fmt::format("{}[{}]\n", out.empty() ? "" : "\n", section);
+    for (const auto& option : options_) {
+      if (section_of(option.key) != section) continue;
+      if (with_comments) out += fmt::format("# {}\n", option.text);
+      out += fmt::format("{} = {}\n", name_of(option.key), to_text(option.get()));
+    }
+  }
+  return out;
+}
+
+std::vector<std::string> Options::differing_keys(const Options& a, const Options& b) {
+  std::vector<std::string> keys;
+  for (const auto& option : a.options_) {
+    const Option* other = b.find(option.key);
+    if (option.run_only || other == nullptr) continue;
+    if (option.get() != other->get()) keys.push_back(option.key);
+  }
+  return keys;
+}
+
+}  // namespace calor::config

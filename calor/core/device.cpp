@@ -1,0 +1,37 @@
+#include "calor/core/device.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include "calor/core/error.h"
+
+namespace calor {
+
+c10::Device parse_device(const std::string& name) {
+  const bool cuda_here = at::globalContext().hasCUDA();
+  if (name == "auto") return cuda_here ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
+  if (name == "cpu") return at::Device(at::kCPU);
+  const bool numbered = name.starts_with("cuda:") && name.size() > 5 && name.size() < 8 &&
+                        name.find_first_not_of("0123456789", 5) == std::string::npos;
+  if (name != "cuda" && !numbered) {
+    throw usage_error("--device auto, cpu, cuda or cuda:N", fmt::format("'{}'", name),
+                      "leave --device out to take a GPU where there is one");
+  }
+  const int index = numbered ? std::stoi(name.substr(5)) : 0;
+  const int count =
+      cuda_here ? static_cast<int>(at::getNumGPUs()) : 0;
+  if (index >= count) {
+    throw usage_error(fmt::format("a GPU for --device {}", name),
+                      count == 0 ? "this build of LibTorch sees none"
+                                 : fmt::format("{} GPUs, numbered from 0", count),
+                      "use --device cpu, or build with the CUDA build of LibTorch");
+  }
+  return {at::kCUDA, static_cast<at::DeviceIndex>(index)};
+}
+
+void set_threads(int threads) {
+  if (threads > 0) at::set_num_threads(threads);
+}
+
+}  // namespace calor

@@ -1,0 +1,110 @@
+// Sets held in memory, and the two ways between bytes and the numbers that a network sees.
+#include "calor/data/dataset.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cstddef>
+#include <span>
+#include <utility>
+
+#include "calor/core/error.h"
+#include "calor/io/atomic_file.h"
+
+namespace calor::data {
+namespace {
+
+std::span<const std::byte> bytes_of(const at::Tensor& tensor) {
+  return {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()};
+}
+
+class TensorDataset final : public ImageDataset {
+ public:
+  TensorDataset(ImageSpec spec, at::Tensor pictures, at::Tensor labels)
+      : spec_(std::move(spec)), pictures_(std::move(pictures)), labels_(std::move(labels)) {}
+
+  const ImageSpec& spec() const override { return spec_; }
+  std::int64_t size() const override { return pictures_.size(0); }
+  at::Tensor picture(std::int64_t i) const override { return pictures_.select(0, i); }
+
+  std::int64_t label(std::int64_t i) const override {
+    return labels_.defined() ? labels_.const_data_ptr<std::int64_t>()[i] : 0;
+  }
+
+  std::string fingerprint() const override {
+    std::string parts = fmt::format("{} {} {}", fmt::join(pictures_.sizes(), "x"),
+                                    io::checksum(bytes_of(pictures_)),
+                                    labels_.defined() ? io::checksum(bytes_of(labels_)) : "-");
+    for (const std::string& name : spec_.class_names) parts += '\n' + name;
+    return io::checksum(std::as_bytes(std::span(parts)));
+  }
+
+ private:
+  ImageSpec spec_;
+  at::Tensor pictures_;  // uint8 [n, channels, height, width], contiguous
+  at::Tensor labels_;    // int64 [n], or undefined
+};
+
+void check_pictures(const ImageSpec& spec, const at::Tensor& pictures) {
+  const bool right = pictures.defined() && pictures.scalar_type() == at::kByte &&
+                     pictures.dim() == 4 && pictures.size(0) > 0 &&
+                     pictures.size(1) == spec.channels && pictures.size(2) == spec.height &&
+                     pictures.size(3) == spec.width;
+  if (right && (spec.channels == 1 || spec.channels == 3) && spec.height > 0 && spec.width > 0) {
+    return;
+  }
+  throw Error(fmt::format("at least one picture as uint8 [n, {}, {}, {}], 1 or 3 channels",
+                          spec.channels, spec.height, spec.width),
+              pictures.defined() ? fmt::format("{} [{}]", c10::toString(pictures.scalar_type()),
+                                               fmt::join(pictures.sizes(), ", "))
+                                 : "no tensor",
+              "convert the pictures to uint8 of that shape");
+}
+
+void check_labels(const ImageSpec& spec, const at::Tensor& labels, std::int64_t n) {
+  if (labels.scalar_type() != at::kLong || labels.dim() != 1 || labels.size(0) != n) {
+    throw Error(fmt::format("one label per picture: int64 [{}]", n),
+                fmt::format("{} [{}]", c10::toString(labels.scalar_type()),
+                            fmt::join(labels.sizes(), ", ")),
+                "give the labels of the same items as the pictures, in the same order");
+  }
+  const auto low = labels.min().item<std::int64_t>();
+  const auto high = labels.max().item<std::int64_t>();
+  if (low < 0 || high >= spec.classes()) {
+    throw Error(fmt::format("labels from 0 to {} (the set has {} classes)", spec.classes() - 1,
+                            spec.classes()),
+                fmt::format("labels from {} to {}", low, high),
+                "number the classes from 0, or correct the class names");
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<ImageDataset> make_tensor_dataset(ImageSpec spec, at::Tensor pictures,
+                                                  at::Tensor labels) {
+  check_pictures(spec, pictures);
+  pictures = pictures.cpu().contiguous();
+  if (spec.class_names.empty()) {
+    labels = at::Tensor();
+  } else {
+    if (!labels.defined()) labels = at::empty({0}, at::kLong);
+    check_labels(spec, labels, pictures.size(0));
+    labels = labels.cpu().contiguous();
+  }
+  return std::make_shared<TensorDataset>(std::move(spec), std::move(pictures), std::move(labels));
+}
+
+at::Tensor to_unit_range(const at::Tensor& bytes) {
+  return bytes.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true).div_(127.5).sub_(1.0);
+}
+
+at::Tensor to_bytes(const at::Tensor& unit_range) {
+  // A number that is none has no brightness; black is at least defined (converting it is not).
+  return at::nan_to_num(unit_range.to(at::kFloat).add(1.0).mul_(127.5), 0.0)
+      .round_()
+      .clamp_(0.0, 255.0)
+      .to(at::kByte);
+}
+
+}  // namespace calor::data

@@ -1,0 +1,39 @@
+// A trained model as one safetensors file: the weights under the official names, and in the
+// metadata everything needed to use them (architecture, path, pictures, normalisation).
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "calor/flow/flow.h"
+
+namespace calor::flow {
+
+// Text about the model that travels along, beyond what the flow itself needs: for instance
+// "calor.sample" (default sampling settings as TOML), "calor.training" (the run's configuration).
+using Notes = std::map<std::string, std::string>;
+
+// Writes atomically. `flat`: the weights in the order of the network's parameters (an EMA);
+// undefined: the network's own.
+void save_model(const std::filesystem::path& file, const Flow& flow, const Notes& notes,
+                const at::Tensor& flat = {});
+
+struct LoadedModel {
+  std::unique_ptr<Flow> flow;
+  Notes notes;
+};
+// Error where the file is no model of Calor (and how to make it one), damaged, or its tensors do not
+// fit its description.
+LoadedModel load_model(const std::filesystem::path& file, at::Device device);
+
+// The description alone, without reading the weights.
+struct ModelDescription {
+  ModelOptions options;
+  data::ImageSpec pictures;
+  Notes notes;
+};
+ModelDescription read_description(const std::filesystem::path& file);
+
+}  // namespace calor::flow

@@ -1,0 +1,21 @@
+// NumPy's .npy (one array) and .npz (a zip of them). Read: little-endian f2 f4 f8 i1 i2 i4 i8 u1
+// b1, C or Fortran order, format versions 1-3; anything else, objects above all, is refused.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+
+namespace calor::io {
+
+at::Tensor read_npy(const std::filesystem::path& path);
+at::Tensor parse_npy(std::span<const std::byte> bytes, const std::string& name_for_errors);
+std::map<std::string, at::Tensor> read_npz(const std::filesystem::path& path);
+
+// Version 1.0, C order, atomically. Types: f4 f8 f2 i8 i4 u1.
+void write_npy(const std::filesystem::path& path, const at::Tensor& array);
+
+}  // namespace calor::io

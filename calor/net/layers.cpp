@@ -1,0 +1,76 @@
+#include "calor/net/layers.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+namespace calor::net {
+
+Linear::Linear(Parameters& parameters, const std::string& name, std::int64_t in, std::int64_t out,
+               Initialiser initialiser)
+    : weight(parameters.add(name + ".weight", {out, in}, initialiser)),
+      bias(parameters.add(name + ".bias", {out}, init_zeros)) {}
+
+Linear::Linear(at::Tensor weight_, at::Tensor bias_)
+    : weight(std::move(weight_)), bias(std::move(bias_)) {}
+
+at::Tensor Linear::operator()(const at::Tensor& x, Precision precision) const {
+  const at::ScalarType type = precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
+  return at::linear(x.to(type), weight.to(type), bias.defined() ? bias.to(type) : bias);
+}
+
+RmsNorm::RmsNorm(Parameters& parameters, const std::string& name, std::int64_t width)
+    : weight(parameters.add(name + ".weight", {width}, init_ones)) {}
+
+at::Tensor RmsNorm::operator()(const at::Tensor& x) const {
+  const at::Tensor wide = x.to(at::kFloat);
+  return wide * at::rsqrt(wide.square().mean(-1, true) + 1e-6) * weight;
+}
+
+at::Tensor modulate(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale) {
+  return at::addcmul(shift.unsqueeze(1), x, 1 + scale.unsqueeze(1));
+}
+
+at::Tensor time_sinusoid(const at::Tensor& t) {
+  constexpr std::int64_t half = 128;
+  const at::Tensor k = at::arange(half, t.options().dtype(at::kFloat));
+  const at::Tensor frequencies = (k * (-std::log(1e4) / half)).exp();
+  const at::Tensor angle = t.to(at::kFloat).unsqueeze(1) * frequencies;
+  return at::cat({angle.cos(), angle.sin()}, 1);
+}
+
+at::Tensor sincos_positions(std::int64_t rows, std::int64_t columns, std::int64_t width) {
+  const std::int64_t quarter = width / 4;
+  const at::Tensor k = at::arange(quarter, at::kDouble) / static_cast<double>(quarter);
+  const at::Tensor frequencies = at::pow(1e4, -k);
+  const auto embed = [&](const at::Tensor& position) {
+    const at::Tensor angle = position.reshape({-1, 1}) * frequencies;
+    return at::cat({angle.sin(), angle.cos()}, 1);
+  };
+  const at::Tensor row = at::arange(rows, at::kDouble).unsqueeze(1).expand({rows, columns});
+  const at::Tensor column = at::arange(columns, at::kDouble).unsqueeze(0).expand({rows, columns});
+  return at::cat({embed(column), embed(row)}, 1).unsqueeze(0).to(at::kFloat);
+}
+
+RotaryTable rotary_table(std::int64_t still, std::int64_t rows, std::int64_t columns,
+                         std::int64_t head_dim) {
+  const std::int64_t pairs = head_dim / 4;  // per axis
+  const at::Tensor k = at::arange(pairs, at::kDouble) / static_cast<double>(pairs);
+  const at::Tensor frequencies = at::pow(1e4, -k);
+  const auto turn = [&](std::int64_t n) {  // [n, head_dim / 2], each frequency on an adjacent pair
+    return (at::arange(n, at::kDouble).unsqueeze(1) * frequencies).repeat_interleave(2, 1);
+  };
+  const at::Tensor by_row = turn(rows).unsqueeze(1).expand({rows, columns, head_dim / 2});
+  const at::Tensor by_column = turn(columns).unsqueeze(0).expand({rows, columns, head_dim / 2});
+  at::Tensor angle = at::cat({by_row, by_column}, 2).reshape({rows * columns, head_dim});
+  angle = at::cat({at::zeros({still, head_dim}, at::kDouble), angle});
+  return {.cos = angle.cos().to(at::kFloat), .sin = angle.sin().to(at::kFloat)};
+}
+
+at::Tensor rotate(const at::Tensor& x, const RotaryTable& table) {
+  const at::Tensor pairs = x.unflatten(-1, {-1, 2});
+  const at::Tensor turned = at::stack({-pairs.select(-1, 1), pairs.select(-1, 0)}, -1).flatten(-2);
+  return x * table.cos + turned * table.sin;
+}
+
+}  // namespace calor::net

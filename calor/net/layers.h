@@ -1,0 +1,54 @@
+// The small pieces that networks are made of.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+#include "calor/net/parameters.h"
+#include "calor/net/precision.h"
+
+namespace calor::net {
+
+// y = x W^T + b. Weight [out, in] in fp32; the product in the given precision, whose type y has.
+struct Linear {
+  at::Tensor weight, bias;
+
+  Linear() = default;
+  Linear(at::Tensor weight_, at::Tensor bias_);  // from tensors; bias may be undefined
+  Linear(Parameters& parameters, const std::string& name, std::int64_t in, std::int64_t out,
+         Initialiser initialiser = init_xavier);
+  at::Tensor operator()(const at::Tensor& x, Precision precision) const;
+};
+
+// x / sqrt(mean(x^2) + 1e-6) * weight over the last dimension, computed in fp32; fp32 out.
+struct RmsNorm {
+  at::Tensor weight;
+
+  RmsNorm() = default;
+  RmsNorm(Parameters& parameters, const std::string& name, std::int64_t width);
+  at::Tensor operator()(const at::Tensor& x) const;
+};
+
+// x (1 + scale) + shift; x [N, L, D], shift and scale [N, D].
+at::Tensor modulate(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale);
+
+// [cos | sin] of t times 128 frequencies from 1 down to 1e-4; t [N] -> [N, 256], fp32.
+at::Tensor time_sinusoid(const at::Tensor& t);
+
+// Fixed 2-D sine-cosine positions [1, rows * columns, width]: the first half from the column, the
+// second from the row.
+at::Tensor sincos_positions(std::int64_t rows, std::int64_t columns, std::int64_t width);
+
+// Rotary positions in two dimensions: tables [tokens, head_dim] of cos and sin, the first half of a
+// head turned by the row, the second by the column, adjacent pairs together. `still` tokens in front
+// are not turned.
+struct RotaryTable {
+  at::Tensor cos, sin;
+};
+RotaryTable rotary_table(std::int64_t still, std::int64_t rows, std::int64_t columns,
+                         std::int64_t head_dim);
+// x [N, heads, tokens, head_dim].
+at::Tensor rotate(const at::Tensor& x, const RotaryTable& table);
+
+}  // namespace calor::net

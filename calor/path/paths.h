@@ -1,0 +1,26 @@
+// The members of the family (METHODS of the docs, table of paths). IHDM, whose noise is constant,
+// joins them with its own sampler.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "calor/path/spectral_path.h"
+
+namespace calor::path {
+
+// A = t t^(a lambda), S = 1 - t: heat dissipation; the linear path (CondOT) at a = 0. t is taken as
+// at least 1e-4 inside the power.
+std::unique_ptr<SpectralPath> heat_path(std::string name, double a);
+
+// A = sin(pi t/2), S = cos(pi t/2): InterFlow, and the cosine schedule of diffusion.
+std::unique_ptr<SpectralPath> trigonometric_path();
+
+// A = exp(-u^2 (b1 - b0)/4 - u b0/2), u = 1 - t, S = sqrt(1 - A^2): diffusion with linear beta.
+std::unique_ptr<SpectralPath> variance_preserving_path(double beta_min, double beta_max);
+
+// Blurring diffusion (arXiv 2209.05557): A = cos(phi) d, S = sin(phi),
+// d = (1 - d0) exp(-lambda sigma_B^2/2) + d0, sigma_B = sigma_max sin^2(pi (1 - t)/2).
+std::unique_ptr<SpectralPath> blurring_path(double sigma_max, double blur_floor);
+
+}  // namespace calor::path

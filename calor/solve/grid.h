@@ -1,0 +1,20 @@
+// Time grids from noise (0) to data (1).
+#pragma once
+
+#include <vector>
+
+#include "calor/path/spectral_path.h"
+
+namespace calor::solve {
+
+// 0, 1/n, .., 1 in fp32 spacing.
+std::vector<double> uniform_grid(std::int64_t steps);
+
+// Steps of equal change in log(A/S) at lambda = 0 between lo and hi, with 0 before and 1 after; on
+// the linear and heat paths that is uniform in logit(t). lo and hi are given as the time of the
+// linear path with that log(A/S). 0 stands for the defaults
+//     lo = min(.2, max(.02, .4/N)),  hi = 1 - max(.03, 3/N^2).
+std::vector<double> log_snr_grid(const path::SpectralPath& path, std::int64_t steps, double lo = 0,
+                                 double hi = 0);
+
+}  // namespace calor::solve

@@ -1,0 +1,97 @@
+#include "calor/solve/sampler.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <fmt/format.h>
+
+#include "calor/core/error.h"
+#include "calor/solve/grid.h"
+#include "calor/solve/integrators.h"
+
+namespace calor::solve {
+namespace {
+
+constexpr config::Choice<Solver> solvers[] = {
+    {"spectral-2m", Solver::spectral_2m, "second-order multistep per frequency"},
+    {"spectral-1", Solver::spectral_1, "first order per frequency (DDIM)"},
+    {"heun", Solver::heun, "exact velocity, second order, two evaluations a step"},
+    {"euler", Solver::euler, "exact velocity, first order"},
+    {"paper-heun", Solver::paper_heun, "HDFM's published sampler, two evaluations a step"},
+    {"paper-euler", Solver::paper_euler, "the same with single velocities"},
+};
+
+std::unique_ptr<Integrator> make_integrator(const path::PictureSpace& space,
+                                            const SolverOptions& options) {
+  switch (options.solver) {
+    case Solver::paper_euler: return paper_integrator(space, options.t_eps, false);
+    case Solver::paper_heun: return paper_integrator(space, options.t_eps, true);
+    case Solver::euler: return velocity_integrator(space, options.t_eps, false);
+    case Solver::heun: return velocity_integrator(space, options.t_eps, true);
+    case Solver::spectral_1: return spectral_integrator(space, false);
+    case Solver::spectral_2m: break;
+  }
+  return spectral_integrator(space, true);
+}
+
+void require_finite(const at::Tensor& z, std::size_t step, double t) {
+  if (at::isfinite(z).all().item<bool>()) return;
+  throw Error("a finite state of the sampler",
+              fmt::format("NaN or infinity after step {} (t = {:.4g})", step + 1, t),
+              "check the model (calor info --check) or take more steps");
+}
+
+}  // namespace
+
+void SolverOptions::declare(config::Options& options) {
+  options.add("sample.solver", solver, solvers, "how samples are integrated").run_only = true;
+  options.add("sample.steps", steps, {1, 100000}, "steps", "number of solver steps").run_only = true;
+  options.add("sample.t_eps", t_eps, {0, 0.5}, "",
+              "paper-*, euler, heun: 1 - t is taken as at least this in the velocity")
+      .run_only = true;
+  options.add("sample.grid_lo", grid_lo, {0, 0.999}, "",
+              "spectral-*: first time after 0; 0: by the number of steps")
+      .run_only = true;
+  options.add("sample.grid_hi", grid_hi, {0, 0.99999}, "",
+              "spectral-*: last time before 1; 0: by the number of steps")
+      .run_only = true;
+}
+
+std::string solver_name(Solver solver) {
+  for (const auto& choice : solvers) {
+    if (choice.value == solver) return choice.name;
+  }
+  return {};
+}
+
+std::vector<double> default_grid(const path::SpectralPath& path, const SolverOptions& options) {
+  const bool spectral = options.solver == Solver::spectral_1 || options.solver == Solver::spectral_2m;
+  if (!spectral) return uniform_grid(options.steps);
+  if (options.grid_lo > 0 && options.grid_hi > 0 && options.grid_lo >= options.grid_hi) {
+    throw usage_error("sample.grid_lo below sample.grid_hi",
+                      fmt::format("{} and {}", options.grid_lo, options.grid_hi),
+                      "leave both at 0 for the default grid");
+  }
+  return log_snr_grid(path, options.steps, options.grid_lo, options.grid_hi);
+}
+
+Solution sample(const path::PictureSpace& space, const Denoise& denoise, const at::Tensor& start,
+                const std::vector<double>& grid, const SolverOptions& options,
+                const Observe& observe) {
+  const c10::NoGradGuard no_grad;
+  const auto integrator = make_integrator(space, options);
+  Solution solution{.sample = start, .nfe = 0};
+  const Denoise counted = [&](const at::Tensor& z, double t) {
+    ++solution.nfe;
+    return denoise(z, t).to(start.scalar_type());
+  };
+  for (std::size_t i = 0; i + 1 < grid.size(); ++i) {
+    const at::Tensor clean = counted(solution.sample, grid[i]);
+    if (observe) observe(static_cast<std::int64_t>(i), grid[i], solution.sample, clean);
+    const Step step{.from = grid[i], .to = grid[i + 1], .last = i + 2 == grid.size()};
+    solution.sample = integrator->advance(solution.sample, clean, step, counted);
+    require_finite(solution.sample, i, grid[i + 1]);
+  }
+  return solution;
+}
+
+}  // namespace calor::solve

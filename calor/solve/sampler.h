@@ -1,0 +1,58 @@
+// From noise to a picture: six samplers on any spectral path, driven by a function that predicts the
+// clean picture. State and velocity keep the type of the start (fp32 for pictures, float64 in tests).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <vector>
+
+#include "calor/config/options.h"
+#include "calor/path/picture_space.h"
+
+namespace calor::solve {
+
+enum class Solver { paper_euler, paper_heun, euler, heun, spectral_1, spectral_2m };
+
+struct SolverOptions {
+  Solver solver = Solver::spectral_2m;
+  std::int64_t steps = 20;
+  double t_eps = 0.05;  // paper-*, euler, heun: 1 - t is taken as at least this in the velocity
+  double grid_lo = 0;   // spectral-*: 0 is the default of log_snr_grid
+  double grid_hi = 0;
+
+  void declare(config::Options& options);
+};
+
+// The name a person writes.
+std::string solver_name(Solver solver);
+
+// The predicted clean picture for z [N, C, H, W] at time t, guidance included.
+using Denoise = std::function<at::Tensor(const at::Tensor& z, double t)>;
+// Called after each evaluation at the start of a step.
+using Observe = std::function<void(std::int64_t step, double t, const at::Tensor& z,
+                                   const at::Tensor& clean)>;
+
+struct Solution {
+  at::Tensor sample;
+  std::int64_t nfe = 0;  // evaluations of the denoiser
+};
+
+// The solver's own grid for its number of steps.
+std::vector<double> default_grid(const path::SpectralPath& path, const SolverOptions& options);
+
+// Integrates from grid.front() to grid.back(). Error where the state stops being finite, naming the
+// step. Where the path still has noise at the end (S > 0), the spectral solvers return the clean
+// picture of the last step, if the grid ends at t = 1.
+//
+//   paper-euler, paper-heun: the published sampler of HDFM, two evaluations a step (its velocity is
+//     defined on the linear and heat paths); per-sample blend of the blur term.
+//   euler, heun: the path's exact velocity; both end with an Euler step and never evaluate at the
+//     end. N and 2N - 1 evaluations.
+//   spectral-1, spectral-2m: exponential integrators per frequency (DDIM; DPM-Solver++ 2M, arXiv
+//     2211.01095), exact where the denoiser is constant (linear in log A/S). N evaluations.
+Solution sample(const path::PictureSpace& space, const Denoise& denoise, const at::Tensor& start,
+                const std::vector<double>& grid, const SolverOptions& options,
+                const Observe& observe = {});
+
+}  // namespace calor::solve

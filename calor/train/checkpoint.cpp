@@ -1,0 +1,142 @@
+#include "calor/train/checkpoint.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "calor/core/error.h"
+#include "calor/io/atomic_file.h"
+#include "calor/io/safetensors.h"
+
+namespace calor::train {
+namespace {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+constexpr const char* manifest_name = "manifest.json";
+constexpr const char* weights_name = "weights.safetensors";
+constexpr const char* averages_name = "averages.safetensors";
+constexpr const char* optimiser_name = "optimiser.safetensors";
+
+fs::path folder_of(const fs::path& run) { return run / "checkpoints"; }
+
+bool is_checkpoint_name(const std::string& name) {
+  return name.size() == 10 && std::all_of(name.begin(), name.end(),
+                                          [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// Finished checkpoints, oldest first.
+std::vector<fs::path> list_checkpoints(const fs::path& run) {
+  std::vector<fs::path> found;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder_of(run), ignored)) {
+    if (is_checkpoint_name(entry.path().filename().string())) found.push_back(entry.path());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+void remove_old(const fs::path& run, std::int64_t keep) {
+  std::error_code ignored;
+  auto finished = list_checkpoints(run);
+  while (static_cast<std::int64_t>(finished.size()) > keep) {
+    fs::remove_all(finished.front(), ignored);
+    finished.erase(finished.begin());
+  }
+  for (const auto& entry : fs::directory_iterator(folder_of(run), ignored)) {
+    if (!is_checkpoint_name(entry.path().filename().string())) {
+      fs::remove_all(entry.path(), ignored);
+    }
+  }
+}
+
+void write_tensors(const fs::path& folder, const char* name, const io::TensorFile& content,
+                   json& files) {
+  io::write_safetensors(folder / name, content);
+  files[name] = io::checksum_of_file(folder / name);
+}
+
+at::Tensor vector_of(const io::TensorFile& file, const char* name, const fs::path& folder) {
+  const at::Tensor& tensor = file.at(name);
+  if (tensor.dim() == 1 && tensor.scalar_type() == at::kFloat) return tensor;
+  throw Error(fmt::format("'{}' as one vector of fp32", name), (folder / name).string(),
+              "remove this checkpoint's folder to go on from an older one");
+}
+
+Checkpoint read_checkpoint(const fs::path& folder) {
+  const json manifest = json::parse(io::read_text(folder / manifest_name));
+  for (const auto& [name, expected] : manifest.at("files").items()) {
+    const std::string found = io::checksum_of_file(folder / name);
+    if (found == expected.get<std::string>()) continue;
+    throw Error(fmt::format("checksum {}", expected.get<std::string>()),
+                fmt::format("{}: {}", (folder / name).string(), found), "the file is damaged");
+  }
+  Checkpoint c;
+  c.progress = {.step = manifest.at("step").get<std::int64_t>(),
+                .bad_steps = manifest.at("bad_steps").get<std::int64_t>(),
+                .bad_in_a_row = manifest.at("bad_in_a_row").get<std::int64_t>()};
+  c.data_fingerprint = manifest.at("data").get<std::string>();
+  c.optimiser.updates = manifest.at("updates").get<std::int64_t>();
+  c.weights = vector_of(io::read_safetensors(folder / weights_name), "weights", folder);
+  const io::TensorFile averages = io::read_safetensors(folder / averages_name);
+  c.optimiser.ema = vector_of(averages, "ema", folder);
+  c.optimiser.ema2 = vector_of(averages, "ema2", folder);
+  const io::TensorFile moments = io::read_safetensors(folder / optimiser_name);
+  c.optimiser.first_moment = vector_of(moments, "first_moment", folder);
+  c.optimiser.second_moment = vector_of(moments, "second_moment", folder);
+  return c;
+}
+
+}  // namespace
+
+void save_checkpoint(const fs::path& run, const Checkpoint& c, std::int64_t keep) {
+  const std::string name = fmt::format("{:010}", c.progress.step);
+  const fs::path final_folder = folder_of(run) / name;
+  std::error_code ignored;
+  if (fs::exists(final_folder / manifest_name, ignored)) return;  // nothing new since
+  io::make_folder(folder_of(run));
+  const fs::path folder = folder_of(run) / (name + ".tmp");
+  fs::remove_all(folder, ignored);
+  fs::remove_all(final_folder, ignored);
+  io::make_folder(folder);
+  json files;
+  write_tensors(folder, weights_name, {.tensors = {{"weights", c.weights}}, .metadata = {}}, files);
+  write_tensors(folder, averages_name,
+                {.tensors = {{"ema", c.optimiser.ema}, {"ema2", c.optimiser.ema2}}, .metadata = {}},
+                files);
+  write_tensors(folder, optimiser_name,
+                {.tensors = {{"first_moment", c.optimiser.first_moment},
+                             {"second_moment", c.optimiser.second_moment}},
+                 .metadata = {}},
+                files);
+  const json manifest{{"step", c.progress.step},
+                      {"bad_steps", c.progress.bad_steps},
+                      {"bad_in_a_row", c.progress.bad_in_a_row},
+                      {"updates", c.optimiser.updates},
+                      {"data", c.data_fingerprint},
+                      {"files", files}};
+  io::write_file_atomically(folder / manifest_name, manifest.dump(2) + "\n");
+  io::commit_folder(folder, final_folder);
+  remove_old(run, keep);
+}
+
+std::optional<Checkpoint> load_newest_checkpoint(const fs::path& run, std::string& warnings) {
+  auto folders = list_checkpoints(run);
+  if (folders.empty()) return std::nullopt;
+  for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) {
+    try {
+      return read_checkpoint(*folder);
+    } catch (const std::exception& error) {
+      warnings += fmt::format("checkpoint {} is damaged and passed over:\n{}\n", folder->string(),
+                              error.what());
+    }
+  }
+  throw Error("a whole checkpoint", fmt::format("{}: {}", folder_of(run).string(), warnings),
+              "restore the run folder, or begin again in another one");
+}
+
+}  // namespace calor::train

@@ -1,0 +1,40 @@
+// The state of a run on disk: a folder a checkpoint, valid only with its manifest of checksums, which
+// is written last. A crash at any moment leaves an older or a newer checkpoint whole.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "calor/train/optimiser.h"
+
+namespace calor::train {
+
+struct Progress {
+  std::int64_t step = 0;       // steps done, bad ones included
+  std::int64_t bad_steps = 0;  // in all
+  std::int64_t bad_in_a_row = 0;
+};
+
+struct Checkpoint {
+  Progress progress;
+  std::string data_fingerprint;
+  at::Tensor weights;  // [count], fp32, CPU
+  OptimiserState optimiser;
+};
+
+// RUN/checkpoints/00000200. Writes it, then removes all but the newest `keep` and any leftovers of
+// interrupted writes.
+void save_checkpoint(const std::filesystem::path& run, const Checkpoint& checkpoint,
+                     std::int64_t keep);
+
+// The newest checkpoint that is whole, tensors on the CPU; none where the run has no checkpoint. A
+// damaged one is passed over with a warning in `warnings`. Error where there are checkpoints but none
+// is whole.
+std::optional<Checkpoint> load_newest_checkpoint(const std::filesystem::path& run,
+                                                 std::string& warnings);
+
+}  // namespace calor::train

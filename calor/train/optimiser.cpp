@@ -1,0 +1,98 @@
+#include "calor/train/optimiser.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace calor::train {
+namespace {
+
+constexpr double epsilon = 1e-8;
+
+struct Factors {
+  float gradient_scale, beta1, beta2, step_size, inverse_sqrt_correction2, keep, ema, ema2;
+};
+
+Factors factors_of(double gradient_scale, const OptimiserSettings& s, std::int64_t updates) {
+  const auto n = static_cast<double>(updates);  // this one included
+  const double ramp = (1 + n) / (10 + n);
+  return {.gradient_scale = static_cast<float>(gradient_scale),
+          .beta1 = static_cast<float>(s.beta1),
+          .beta2 = static_cast<float>(s.beta2),
+          .step_size = static_cast<float>(s.lr / (1 - std::pow(s.beta1, n))),
+          .inverse_sqrt_correction2 = static_cast<float>(1 / std::sqrt(1 - std::pow(s.beta2, n))),
+          .keep = static_cast<float>(1 - s.lr * s.weight_decay),
+          .ema = static_cast<float>(std::min(s.ema, ramp)),
+          .ema2 = static_cast<float>(std::min(s.ema2, ramp))};
+}
+
+void update_on_cpu(at::Tensor& weights, const at::Tensor& gradient, const Factors& f,
+                   OptimiserState& state) {
+  auto* w = weights.data_ptr<float>();
+  const auto* g = gradient.const_data_ptr<float>();
+  auto* m = state.first_moment.data_ptr<float>();
+  auto* v = state.second_moment.data_ptr<float>();
+  auto* a = state.ema.data_ptr<float>();
+  auto* b = state.ema2.data_ptr<float>();
+  at::parallel_for(0, weights.numel(), 1 << 14, [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const float grad = g[i] * f.gradient_scale;
+      m[i] = f.beta1 * m[i] + (1 - f.beta1) * grad;
+      v[i] = f.beta2 * v[i] + (1 - f.beta2) * grad * grad;
+      const float denominator =
+          std::sqrt(v[i]) * f.inverse_sqrt_correction2 + static_cast<float>(epsilon);
+      w[i] = f.keep * w[i] - f.step_size * m[i] / denominator;
+      a[i] = f.ema * a[i] + (1 - f.ema) * w[i];
+      b[i] = f.ema2 * b[i] + (1 - f.ema2) * w[i];
+    }
+  });
+}
+
+// The same in LibTorch's operators, for any device.
+void update_anywhere(at::Tensor& weights, const at::Tensor& gradient, const Factors& f,
+                     OptimiserState& state) {
+  const at::Tensor grad = gradient * f.gradient_scale;
+  state.first_moment.mul_(f.beta1).add_(grad, 1 - f.beta1);
+  state.second_moment.mul_(f.beta2).addcmul_(grad, grad, 1 - f.beta2);
+  const at::Tensor denominator =
+      state.second_moment.sqrt().mul_(f.inverse_sqrt_correction2).add_(epsilon);
+  weights.mul_(f.keep).addcdiv_(state.first_moment, denominator, -f.step_size);
+  state.ema.lerp_(weights, 1 - f.ema);
+  state.ema2.lerp_(weights, 1 - f.ema2);
+}
+
+}  // namespace
+
+OptimiserState OptimiserState::start(const at::Tensor& weights) {
+  const at::Tensor plain = weights.detach();
+  return {.first_moment = at::zeros_like(plain),
+          .second_moment = at::zeros_like(plain),
+          .ema = plain.clone(),
+          .ema2 = plain.clone(),
+          .updates = 0};
+}
+
+void update(at::Tensor& weights, const at::Tensor& gradient, double gradient_scale,
+            const OptimiserSettings& settings, OptimiserState& state) {
+  ++state.updates;
+  const Factors f = factors_of(gradient_scale, settings, state.updates);
+  if (weights.is_cpu()) {
+    update_on_cpu(weights, gradient, f, state);
+  } else {
+    update_anywhere(weights, gradient, f, state);
+  }
+}
+
+double scheduled_lr(double lr, std::int64_t warmup, double decay_share, std::int64_t steps,
+                    std::int64_t step) {
+  double factor = 1;
+  if (step < warmup) factor = static_cast<double>(step + 1) / static_cast<double>(warmup);
+  const double decay_steps = decay_share * static_cast<double>(steps);
+  const auto left = static_cast<double>(steps - step);
+  if (decay_steps > 0 && left < decay_steps) factor = std::min(factor, left / decay_steps);
+  return lr * factor;
+}
+
+}  // namespace calor::train

@@ -1,0 +1,40 @@
+// AdamW with two weight averages, over flat buffers: gradient scaling, moments, weights and both EMAs
+// in one pass.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace calor::train {
+
+struct OptimiserSettings {
+  double lr = 0;
+  double beta1 = 0.9;
+  double beta2 = 0.95;
+  double weight_decay = 0;
+  double ema = 0.9999;
+  double ema2 = 0.9996;
+};
+
+// All [count], fp32, on the device of the weights.
+struct OptimiserState {
+  at::Tensor first_moment, second_moment, ema, ema2;
+  std::int64_t updates = 0;  // steps taken (bad steps do not count)
+
+  // Zero moments; the averages start at the weights.
+  static OptimiserState start(const at::Tensor& weights);
+};
+
+// One update of `weights` from `gradient` times `gradient_scale` (the clipping factor). Loshchilov
+// and Hutter, "Decoupled Weight Decay Regularization", with epsilon 1e-8; the averages follow the
+// new weights with decay min(d, (1 + n)/(10 + n)) after n updates, so that early weights fade.
+void update(at::Tensor& weights, const at::Tensor& gradient, double gradient_scale,
+            const OptimiserSettings& settings, OptimiserState& state);
+
+// The learning rate of step `step` (from 0): linear warm-up, constant, linear decay over the last
+// share of the steps.
+double scheduled_lr(double lr, std::int64_t warmup, double decay_share, std::int64_t steps,
+                    std::int64_t step);
+
+}  // namespace calor::train

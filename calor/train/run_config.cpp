@@ -1,0 +1,94 @@
+#include "calor/train/run_config.h"
+
+#include <fmt/format.h>
+
+#include "calor/core/error.h"
+
+namespace calor::train {
+
+void TrainOptions::declare(config::Options& options) {
+  options.add("train.steps", steps, {1, 1'000'000'000}, "steps", "optimiser steps in all");
+  options.add("train.batch", batch, {1, 1 << 20}, "pictures", "pictures per step");
+  options.add("train.micro_batch", micro_batch, {0, 1 << 20}, "pictures",
+              "pictures per forward pass, summed up to the batch; 0: the whole batch");
+  options.add("train.lr", lr, {0, 10}, "", "learning rate after warm-up");
+  options.add("train.warmup", warmup, {0, 100'000'000}, "steps", "linear warm-up");
+  options.add("train.decay", decay, {0, 1}, "share",
+              "the learning rate falls linearly to 0 over this last share of the steps");
+  options.add("train.clip", clip, {0, 1e9}, "", "gradient norm is clipped to this; 0: off");
+  options.add("train.beta1", beta1, {0, 0.99999}, "", "AdamW: decay of the first moment");
+  options.add("train.beta2", beta2, {0, 0.9999999}, "", "AdamW: decay of the second moment");
+  options.add("train.weight_decay", weight_decay, {0, 10}, "", "AdamW: decoupled weight decay");
+  options.add("train.ema", ema, {0, 0.9999999}, "",
+              "decay of the first weight average, the one that samples");
+  options.add("train.ema2", ema2, {0, 0.9999999}, "", "decay of the second weight average");
+  net::declare_precision(options, "train.precision", precision);
+  net::declare_products(options, "train.products", products);
+  options.add("train.seed", seed, {0, std::int64_t{1} << 53}, "", "seed of everything random");
+  options.add("train.loader_threads", loader_threads, {1, 64}, "threads",
+              "threads that read and decode pictures")
+      .run_only = true;
+  options.add("train.checkpoint_every", checkpoint_every, {1, 1'000'000'000}, "steps",
+              "steps between checkpoints")
+      .run_only = true;
+  options.add("train.sample_every", sample_every, {0, 1'000'000'000}, "steps",
+              "steps between sample grids; 0: none")
+      .run_only = true;
+  options.add("train.log_every", log_every, {1, 1'000'000}, "steps",
+              "steps between lines of metrics.jsonl")
+      .run_only = true;
+  options.add("train.keep_checkpoints", keep_checkpoints, {1, 1000}, "", "newest checkpoints kept")
+      .run_only = true;
+  options.add("train.max_bad_steps", max_bad_steps, {1, 1'000'000}, "steps",
+              "stop after this many steps in a row with a loss or gradient that is not finite")
+      .run_only = true;
+}
+
+config::Options RunConfig::options() {
+  config::Options options;
+  data.declare(options);
+  model.declare(options);
+  train.declare(options);
+  solver.declare(options);
+  guidance.declare(options);
+  return options;
+}
+
+RunConfig parse_config(std::string_view toml, const std::string& origin,
+                       const std::vector<std::string>& settings) {
+  RunConfig config;
+  config::Options options = config.options();
+  options.load_toml(toml, origin);
+  for (const auto& setting : settings) options.assign(setting, "command line");
+  return config;
+}
+
+void resolve_automatic(RunConfig& config, at::Device device) {
+  config.train.precision = net::resolve(config.train.precision, device);
+  config.train.products = net::resolve(config.train.products);
+}
+
+RunConfig merge_for_resume(const RunConfig& stored, const RunConfig& requested,
+                           bool override_changes, const std::string& run) {
+  RunConfig wanted = requested;
+  RunConfig before = stored;
+  if (wanted.train.precision == net::Precision::automatic) {
+    wanted.train.precision = before.train.precision;
+  }
+  if (wanted.train.products == net::Products::automatic) {
+    wanted.train.products = before.train.products;
+  }
+  const config::Options old_options = before.options();
+  const config::Options new_options = wanted.options();
+  const auto changed = config::Options::differing_keys(old_options, new_options);
+  if (changed.empty() || override_changes) return wanted;
+  const std::string& key = changed.front();
+  throw usage_error(
+      fmt::format("the settings that the run in {} began with", run),
+      fmt::format("{} = {}, was {}{}", key, config::to_text(new_options.find(key)->get()),
+                  config::to_text(old_options.find(key)->get()),
+                  changed.size() > 1 ? fmt::format(" (and {} more)", changed.size() - 1) : ""),
+      "take another --run folder, leave the setting out, or say --override to go on with the change");
+}
+
+}  // namespace calor::train

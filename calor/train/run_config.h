@@ -1,0 +1,70 @@
+// The configuration of a run: every setting of data, model, training and sampling, declared once.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "calor/config/options.h"
+#include "calor/data/open.h"
+#include "calor/flow/flow.h"
+#include "calor/net/precision.h"
+#include "calor/solve/sampler.h"
+
+namespace calor::train {
+
+struct TrainOptions {
+  std::int64_t steps = 1100;
+  std::int64_t batch = 128;
+  std::int64_t micro_batch = 0;
+  double lr = 2e-3;
+  std::int64_t warmup = 100;
+  double decay = 0.3;
+  double clip = 1;
+  double beta1 = 0.9;
+  double beta2 = 0.95;
+  double weight_decay = 0;
+  double ema = 0.9999;
+  double ema2 = 0.9996;
+  net::Precision precision = net::Precision::automatic;
+  net::Products products = net::Products::automatic;
+  std::int64_t seed = 0;
+  std::int64_t loader_threads = 1;
+  std::int64_t checkpoint_every = 500;
+  std::int64_t sample_every = 500;
+  std::int64_t log_every = 20;
+  std::int64_t keep_checkpoints = 2;
+  std::int64_t max_bad_steps = 10;
+
+  void declare(config::Options& options);
+};
+
+struct RunConfig {
+  data::DataOptions data;
+  flow::ModelOptions model;
+  TrainOptions train;
+  solve::SolverOptions solver;
+  flow::GuidanceOptions guidance;
+
+  RunConfig() = default;
+  RunConfig(const RunConfig&) = default;
+  RunConfig& operator=(const RunConfig&) = default;
+
+  // The declarations, bound to this object's fields; valid while it lives.
+  config::Options options();
+};
+
+// A configuration from TOML text, then key=value settings, in this order.
+RunConfig parse_config(std::string_view toml, const std::string& origin,
+                       const std::vector<std::string>& settings);
+
+// Settles what "auto" stands for on this machine, so that the saved configuration is definite.
+void resolve_automatic(RunConfig& config, at::Device device);
+
+// The configuration to go on with in a run folder that has one: the stored one, refused where the
+// request differs in a setting that changes results (the error names the first such key), unless
+// `override_changes`.
+RunConfig merge_for_resume(const RunConfig& stored, const RunConfig& requested,
+                           bool override_changes, const std::string& run);
+
+}  // namespace calor::train

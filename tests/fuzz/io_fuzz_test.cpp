@@ -1,0 +1,222 @@
+// Every parser of calor/io against damaged files, and against the files of tests/fuzz/corpus: those
+// named good-* (made by other programs) must be read, those named bad-* refused.
+#include <ATen/core/Tensor.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "calor/io/archive.h"
+#include "calor/io/bytes.h"
+#include "calor/io/cifar.h"
+#include "calor/io/idx.h"
+#include "calor/io/npy.h"
+#include "calor/io/picture.h"
+#include "calor/io/safetensors.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/io/jpeg_maker.h"
+#include "tests/io/support.h"
+
+namespace calor::io {
+namespace {
+
+using namespace calor::io::testing;
+using fuzz::Bytes;
+using fuzz::Target;
+
+// CALOR_FUZZ_ROUNDS=1000000 for a long run.
+const int rounds = [] {
+  const char* wanted = std::getenv("CALOR_FUZZ_ROUNDS");
+  return wanted == nullptr ? 5000 : std::atoi(wanted);
+}();
+constexpr std::uint64_t max_unpacked = 1 << 22;
+
+void visit_members(const fs::path& path) {
+  for_each_member(
+      path, [](const std::string&, std::span<const std::byte>) {}, max_unpacked);
+}
+
+// A parser of files as one of bytes.
+std::function<void(const Bytes&)> through_a_file(const TemporaryFolder& folder,
+                                                 std::function<void(const fs::path&)> read) {
+  return [path = folder / "input", read = std::move(read)](const Bytes& bytes) {
+    fs::remove(path);  // some disks are slow to write over a file
+    put(path, bytes);
+    read(path);
+  };
+}
+
+Bytes archive_bytes(const TemporaryFolder& folder, const std::string& name,
+                    const Members& members) {
+  put_archive(folder / name, members);
+  return get(folder / name);
+}
+
+std::uint32_t big_32_at(const Bytes& bytes, std::size_t at) {
+  return big_endian_32(as_bytes(bytes).subspan(at));
+}
+
+// The length field of a safetensors file set to where the JSON ends now.
+Bytes repair_safetensors(const Bytes& bytes) {
+  if (bytes.size() < 9) return bytes;
+  const std::size_t end = bytes.rfind("}}");
+  if (end == Bytes::npos) return bytes;
+  return little(std::uint64_t{end + 2 - 8}) + bytes.substr(8);
+}
+
+Bytes repair_npy(const Bytes& bytes) {
+  const std::size_t end = bytes.rfind('}');
+  if (bytes.size() < 11 || end == Bytes::npos || end < 10) return bytes;
+  return bytes.substr(0, 8) + little(static_cast<std::uint16_t>(end + 1 - 10)) + bytes.substr(10);
+}
+
+// The checksums of all chunks made right.
+Bytes repair_png(const Bytes& bytes) {
+  Bytes out = bytes.substr(0, 8);
+  for (std::size_t at = 8; at + 12 <= bytes.size();) {
+    const std::size_t length = std::min<std::size_t>(big_32_at(bytes, at), bytes.size() - at - 12);
+    out += png_chunk(bytes.substr(at + 4, 4), bytes.substr(at + 8, length));
+    at += 12 + length;
+  }
+  return out;
+}
+
+TEST(Fuzz, Safetensors) {
+  const TemporaryFolder folder;
+  const Bytes small = safetensors(
+      R"({"__metadata__":{"format":"pt"},"a.weight":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},
+          "b":{"dtype":"BOOL","shape":[],"data_offsets":[8,9]}})",
+      std::string_view("\0\0\0\0\0\0\x80\x3f\1", 9));
+  const Bytes empty = safetensors(R"({"e":{"dtype":"I64","shape":[0],"data_offsets":[0,0]}})");
+  fuzz::run({{small, empty},
+             through_a_file(folder,
+                            [](const fs::path& path) {
+                              read_safetensors_index(path);
+                              read_safetensors(path);
+                            }),
+             repair_safetensors},
+            rounds);
+}
+
+TEST(Fuzz, Npy) {
+  const Bytes small =
+      npy("{'descr': '<i2', 'fortran_order': False, 'shape': (2, 2), }\n", "12345678");
+  const Bytes turned = npy("{'descr': '|b1', 'fortran_order': True, 'shape': (2, 1, 2), }\n",
+                           std::string_view("\0\1\0\1", 4));
+  fuzz::run(
+      {{small, turned}, [](const Bytes& bytes) { parse_npy(as_bytes(bytes), "x"); }, repair_npy},
+      rounds);
+}
+
+TEST(Fuzz, Npz) {
+  const TemporaryFolder folder;
+  const Bytes array =
+      npy("{'descr': '|u1', 'fortran_order': False, 'shape': (9,), }\n", "123456789");
+  fuzz::run({{archive_bytes(folder, "a.zip", {{"x.npy", array}, {"y.npy", array}})},
+             through_a_file(folder, [](const fs::path& path) { read_npz(path); })},
+            rounds);
+}
+
+TEST(Fuzz, Idx) {
+  const TemporaryFolder folder;
+  const Bytes images = idx({2, 3, 3}, "123456789123456789");
+  fuzz::run(
+      {{images, idx({4}, "1234")}, [](const Bytes& bytes) { parse_idx(as_bytes(bytes), "x"); }},
+      rounds);
+  fuzz::run({{gzip(images), images},
+             through_a_file(folder, [](const fs::path& path) { read_idx(path); })},
+            rounds);
+}
+
+TEST(Fuzz, Cifar) {
+  fuzz::run(
+      {{Bytes(2 * 3073, '\x03')}, [](const Bytes& bytes) { parse_cifar10(as_bytes(bytes), "x"); }},
+      rounds);
+}
+
+TEST(Fuzz, Png) {
+  using namespace std::string_literals;
+  const Bytes palette = png_chunk("PLTE", "\x01\x02\x03\x0a\x14\x1e") + png_chunk("tRNS", "\x80"s);
+  const Bytes rows = "\4\1\2\3\4\5\6\3\1\2\3\4\5\6"s;
+  fuzz::run({{png({2, 2, 8, 2, false, "", rows}), png({2, 1, 1, 3, false, palette, "\0\x40"s}),
+              png({1, 1, 16, 6, false, png_chunk("gAMA", big_32(45455)),
+                   "\0"
+                   "12345678"s}),
+              png({2, 2, 8, 0, true, "", "\0\1\0\2\0\3\4"s})},
+             [](const Bytes& bytes) { parse_picture(as_bytes(bytes), "x"); },
+             repair_png},
+            rounds);
+}
+
+TEST(Fuzz, PngData) {
+  using namespace std::string_literals;
+  const std::array<PngParts, 2> kinds{{{3, 2, 8, 2, false, "", ""}, {5, 3, 2, 0, true, "", ""}}};
+  // The rows are damaged before they are packed, so that zlib has no objection.
+  fuzz::run({{"\1\1\2\3\4\5\6\7\x08\x09\3\1\2\3\4\5\6\7\x08\x09"s},
+             [&](const Bytes& rows) {
+               for (PngParts parts : kinds) {
+                 parts.rows = rows;
+                 try {
+                   parse_picture(as_bytes(png(parts)), "x");
+                 } catch (const Error&) {
+                 }
+               }
+             }},
+            rounds);
+}
+
+TEST(Fuzz, Jpeg) {
+  fuzz::run({{jpeg(12, 9, JCS_RGB, 3), jpeg(12, 9, JCS_RGB, 3, true), jpeg(9, 9, JCS_GRAYSCALE, 1),
+              jpeg(8, 8, JCS_CMYK, 4)},
+             [](const Bytes& bytes) { parse_picture(as_bytes(bytes), "x"); }},
+            rounds);
+}
+
+TEST(Fuzz, Archives) {
+  const TemporaryFolder folder;
+  const Members members{{"a.txt", "some text"}, {"b/c", std::string(300, 'x')}};
+  for (const char* name : {"a.tar", "a.tar.gz", "a.tar.xz", "a.zip"}) {
+    fuzz::run({{archive_bytes(folder, name, members)}, through_a_file(folder, visit_members)},
+              rounds / 3);
+  }
+}
+
+TEST(Fuzz, TarInsideGzip) {
+  const TemporaryFolder folder;
+  const Members members{{"a.txt", "some text"}, {std::string(150, 'n'), std::string(30, 'x')}};
+  const auto read = through_a_file(folder, visit_members);
+  fuzz::run({{archive_bytes(folder, "a.tar", members)}, [&](const Bytes& tar) { read(gzip(tar)); }},
+            rounds / 2);
+}
+
+TEST(Fuzz, Gzip) {
+  const TemporaryFolder folder;
+  fuzz::run({{gzip("hello, hello, hello"), gzip(std::string(500, 'x')) + gzip("y")},
+             through_a_file(folder, [](const fs::path& p) { read_maybe_gzip(p, max_unpacked); })},
+            rounds);
+}
+
+void read_by_name(const fs::path& path) {
+  if (is_archive_name(path)) return visit_members(path);
+  if (is_picture_name(path)) return void(read_picture(path));
+  const std::string ending = path.extension().string();
+  if (ending == ".npy") return void(read_npy(path));
+  if (ending == ".npz") return void(read_npz(path));
+  if (ending == ".safetensors") return void(read_safetensors(path));
+  FAIL() << "no parser of calor/io for " << path;
+}
+
+TEST(Fuzz, Corpus) {
+  std::size_t count = 0;
+  for (const auto& entry : fs::directory_iterator(CALOR_SOURCE_DIR "/tests/fuzz/corpus/io")) {
+    ++count;
+    if (entry.path().filename().string().starts_with("good-")) {
+      EXPECT_NO_THROW(read_by_name(entry.path())) << entry.path();
+    } else {
+      EXPECT_THROW(read_by_name(entry.path()), Error) << entry.path();
+    }
+  }
+  EXPECT_GE(count, 10U);
+}
+
+}  // namespace
+}  // namespace calor::io

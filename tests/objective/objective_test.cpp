@@ -1,0 +1,176 @@
+#include "calor/objective/objective.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "calor/net/jit.h"
+#include "calor/path/paths.h"
+#include "tests/support/golden.h"
+
+namespace calor::objective {
+namespace {
+
+struct Example {
+  at::Tensor x, noise, guess, t;
+
+  explicit Example(at::ScalarType type, std::int64_t side = 12) {
+    const auto generator = at::detail::createCPUGenerator(11);
+    const auto draw = [&] {
+      return at::randn({5, 2, side, side}, generator, at::TensorOptions(at::kDouble)).to(type);
+    };
+    x = draw();
+    noise = draw();
+    guess = x + 0.5 * draw();
+    t = at::tensor({0.1, 0.37, 0.5, 0.8, 0.97}, at::kDouble).to(type);
+  }
+};
+
+Objective make(ObjectiveOptions options, std::unique_ptr<path::SpectralPath> path,
+               at::ScalarType type, std::int64_t side = 12) {
+  const path::TrainingTimes times({}, 1);
+  return {options, path::PictureSpace(std::move(path), side, side, type, at::kCPU), times};
+}
+
+ObjectiveOptions with(Quantity prediction, Quantity loss, BlurTerm blur_term = BlurTerm::exact) {
+  ObjectiveOptions options;
+  options.prediction = prediction;
+  options.loss = loss;
+  options.blur_term = blur_term;
+  return options;
+}
+
+// The long form: both velocities in pixels, squared difference.
+void expect_loss_is_the_long_form(at::ScalarType type, double tolerance) {
+  for (const BlurTerm blur_term : {BlurTerm::paper, BlurTerm::exact}) {
+    const Objective objective =
+        make(with(Quantity::x, Quantity::v, blur_term), path::heat_path("heat", 0.5), type);
+    const Example e(type);
+    const at::Tensor z = objective.noisy(e.x, e.noise, e.t);
+    const at::Tensor difference =
+        objective.velocity(e.x, z, e.t) - objective.velocity(e.guess, z, e.t);
+    const at::Tensor expected = difference.square().mean({1, 2, 3});
+    const at::Tensor loss = objective.loss(objective.target(e.x, z, e.noise, e.t), e.guess, e.t);
+    EXPECT_LE(((loss - expected).abs() / expected).max().item<double>(), tolerance);
+  }
+}
+
+TEST(Objective, OneTransformLossIsTheLongForm) {
+  expect_loss_is_the_long_form(at::kDouble, 1e-12);
+  expect_loss_is_the_long_form(at::kFloat, 1e-5);
+}
+
+// Converting the true target of any prediction gives back the clean picture where nothing is clipped.
+TEST(Objective, ConversionsInvertTargets) {
+  std::vector<std::function<std::unique_ptr<path::SpectralPath>()>> paths{
+      [] { return path::heat_path("linear", 0); }, [] { return path::heat_path("heat", 0.02); },
+      [] { return path::trigonometric_path(); },
+      [] { return path::variance_preserving_path(0.1, 20); }};
+  const Example e(at::kDouble);
+  const at::Tensor t = at::tensor({0.6, 0.7, 0.75, 0.8, 0.9}, at::kDouble);
+  for (const auto& path : paths) {
+    for (const Quantity prediction : {Quantity::x, Quantity::v, Quantity::eps}) {
+      const Objective objective = make(with(prediction, Quantity::v), path(), at::kDouble);
+      const at::Tensor z = objective.noisy(e.x, e.noise, t);
+      const at::Tensor clean = objective.clean(objective.target(e.x, z, e.noise, t), z, t);
+      EXPECT_TRUE(at::allclose(clean, e.x, 0, 1e-10)) << objective.space().path->name();
+    }
+  }
+}
+
+// The weight's definition: the loss of a prediction equals the squared difference of the loss
+// quantity computed through the clean pictures.
+TEST(Objective, WeightsConnectPredictionAndLoss) {
+  const Example e(at::kDouble);
+  const at::Tensor t = at::tensor({0.6, 0.7, 0.75, 0.8, 0.9}, at::kDouble);
+  for (const double a : {0.0, 0.02}) {
+    for (const Quantity prediction : {Quantity::x, Quantity::v, Quantity::eps}) {
+      for (const Quantity quantity : {Quantity::x, Quantity::v, Quantity::eps}) {
+        const Objective objective =
+            make(with(prediction, quantity), path::heat_path("heat", a), at::kDouble);
+        const at::Tensor z = objective.noisy(e.x, e.noise, t);
+        const at::Tensor target = objective.target(e.x, z, e.noise, t);
+        const at::Tensor guess = target + 0.3 * e.guess;
+        const at::Tensor x = objective.clean(guess, z, t);
+        // The loss quantity of a clean picture: itself, its velocity, or the noise that explains z.
+        const auto quantity_of = [&](const at::Tensor& clean) {
+          if (quantity == Quantity::x) return clean;
+          if (quantity == Quantity::v) return objective.velocity(clean, z, t);
+          const at::Tensor time = t.reshape({-1, 1, 1, 1});
+          const auto& space = objective.space();
+          const at::Tensor signal =
+              space.multiply(space.path->log_a(time, space.lambda).exp(), clean);
+          return (z - signal) / space.path->log_s(time, space.lambda).exp();
+        };
+        const at::Tensor expected =
+            (quantity_of(e.x) - quantity_of(x)).square().mean({1, 2, 3});
+        const at::Tensor loss = objective.loss(target, guess, t);
+        EXPECT_TRUE(at::allclose(loss, expected, 1e-9))
+            << "a " << a << " prediction " << static_cast<int>(prediction) << " loss "
+            << static_cast<int>(quantity);
+      }
+    }
+  }
+}
+
+// At balance 1 every frequency has the same mean weight; the mean over all frequencies is kept.
+TEST(Objective, BalanceEvensOutTheMeanWeight) {
+  path::TimeOptions time_options;
+  time_options.mixture = 0.5;
+  const path::TrainingTimes times(time_options, 10.9);
+  const auto mean_weight = [&](double balance) {
+    ObjectiveOptions options = with(Quantity::x, Quantity::v);
+    options.balance = balance;
+    const Objective objective(
+        options, path::PictureSpace(path::heat_path("heat", 0.5), 8, 8, at::kDouble, at::kCPU),
+        times);
+    const auto q = times.quadrature();
+    return (objective.weight(q.t) * q.probability.reshape({-1, 1, 1, 1})).sum({0, 1});
+  };
+  const at::Tensor none = mean_weight(0);
+  const at::Tensor half = mean_weight(0.5);
+  const at::Tensor full = mean_weight(1);
+  EXPECT_NEAR((full.max() / full.min()).item<double>(), 1, 1e-9);
+  EXPECT_NEAR((full.mean() / none.mean()).item<double>(), 1, 1e-9);
+  EXPECT_TRUE(at::allclose(half / half.mean(), none.sqrt() / none.sqrt().mean(), 1e-9));
+}
+
+TEST(Objective, LayerSimilarityIsACosineWithoutGradientIntoTheLaterBlock) {
+  const auto generator = at::detail::createCPUGenerator(4);
+  const at::Tensor early = at::randn({2, 5, 8}, generator).set_requires_grad(true);
+  const at::Tensor late = at::randn({2, 5, 8}, generator).set_requires_grad(true);
+  const at::Tensor similarity = layer_similarity(early, late);
+  const at::Tensor expected =
+      ((early * late).sum(-1) / (early.norm(2, -1) * late.norm(2, -1))).mean();
+  EXPECT_NEAR(similarity.item<double>(), expected.item<double>(), 1e-6);
+  similarity.backward();
+  EXPECT_TRUE(early.grad().defined());
+  EXPECT_FALSE(late.grad().defined());
+}
+
+TEST(Golden, HdfmLoss) {
+  CALOR_GOLDEN(golden, "hdfm_small.safetensors");
+  CALOR_GOLDEN(weights, "jit_small_weights.safetensors");
+  const Objective objective = make(with(Quantity::x, Quantity::v, BlurTerm::paper),
+                                   path::heat_path("heat", 0.5), at::kFloat, 16);
+  const at::Tensor x = golden.at("loss.x");
+  const at::Tensor noise = golden.at("loss.noise");
+  const at::Tensor t = golden.at("loss.t");
+  const at::Tensor z = objective.noisy(x, noise, t);
+  test::expect_close(z, golden.at("loss.z_t"), 1e-5, "z_t");
+  test::expect_close(objective.velocity(x, z, t), golden.at("loss.v_target"), 1e-5, "v_target");
+  const auto network =
+      net::make_jit({.width = 64, .depth = 4, .heads = 4, .patch = 4, .bottleneck = 16,
+                     .context_tokens = 4, .context_start = 2, .dropout = 0, .refine = 0},
+                    {.channels = 3, .height = 16, .width = 16, .classes = 5});
+  network->parameters().load(weights.tensors, "golden");
+  const at::Tensor prediction = network->forward({.z = z, .t = t, .y = golden.at("loss.y")});
+  test::expect_close(prediction, golden.at("loss.x_pred"), 1e-5, "x_pred");
+  test::expect_close(objective.velocity(prediction, z, t), golden.at("loss.v_pred"), 1e-5, "v_pred");
+  const at::Tensor loss = objective.loss(objective.target(x, z, noise, t), prediction, t);
+  const at::Tensor expected = golden.at("loss.loss_per_sample");
+  EXPECT_LE(((loss - expected).abs() / expected).max().item<double>(), 1e-5);
+  EXPECT_NEAR(loss.mean().item<double>() / golden.at("loss.loss").item<double>(), 1, 1e-5);
+}
+
+}  // namespace
+}  // namespace calor::objective
