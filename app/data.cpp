@@ -17,8 +17,7 @@ namespace {
 nlohmann::ordered_json list_sets(const Globals& globals) {
   nlohmann::ordered_json list = nlohmann::json::array();
   for (const auto& set : data::known_datasets()) {
-    const std::string place =
-        set.files.empty() ? "made by Calor" : data::find_known(set).string();
+    const std::string place = set.files.empty() ? "made by Calor" : data::find_known(set).string();
     answer(globals, fmt::format("{:<16} {}\n{:<16}   {}", set.name, set.description, "",
                                 place.empty() ? "not here; get it: " + set.how_to_get : place));
     list.push_back({{"name", set.name},
@@ -40,7 +39,8 @@ nlohmann::ordered_json inspect(const Globals& globals, const data::DataOptions& 
                                const std::string& preview) {
   const auto set = data::open_dataset(options);
   const auto& spec = set->spec();
-  std::vector<std::int64_t> counts(static_cast<std::size_t>(std::max<std::int64_t>(1, spec.classes())));
+  std::vector<std::int64_t> counts(
+      static_cast<std::size_t>(std::max<std::int64_t>(1, spec.classes())));
   for (std::int64_t i = 0; i < set->size(); ++i) ++counts[static_cast<std::size_t>(set->label(i))];
   answer(globals, fmt::format("{} pictures, {} channel{}, {} x {} pixels (height x width)",
                               report::grouped(set->size()), spec.channels,
@@ -55,8 +55,8 @@ nlohmann::ordered_json inspect(const Globals& globals, const data::DataOptions& 
     write_preview(*set, preview);
     say(globals, "preview: " + preview);
   }
-  return {{"size", set->size()},       {"channels", spec.channels}, {"height", spec.height},
-          {"width", spec.width},       {"classes", classes},        {"fingerprint", set->fingerprint()},
+  return {{"size", set->size()}, {"channels", spec.channels}, {"height", spec.height},
+          {"width", spec.width}, {"classes", classes},        {"fingerprint", set->fingerprint()},
           {"preview", preview}};
 }
 
@@ -81,7 +81,8 @@ void add_data(CLI::App& program, Globals& globals) {
   look.add_option("--size", options->size, "side in pixels after resize and centre crop")
       ->check(CLI::Range(0, 16384));
   look.add_option("--out", *preview, "write a grid of pictures to this PNG");
-  set_work(look, globals, [&globals, options, preview] { return inspect(globals, *options, *preview); });
+  set_work(look, globals,
+           [&globals, options, preview] { return inspect(globals, *options, *preview); });
 }
 
 }  // namespace calor::app

@@ -1,5 +1,5 @@
 // calor info: what a run folder or a tensor file holds.
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -19,15 +19,6 @@ struct InfoArguments {
   bool tensors = false;
   bool check = false;
 };
-
-// Every floating-point tensor is finite, or an error that names the first that is not.
-void check_finite(const std::filesystem::path& file) {
-  for (const auto& [name, tensor] : io::read_safetensors(file).tensors) {
-    if (!tensor.is_floating_point() || at::isfinite(tensor).all().item<bool>()) continue;
-    throw Error("finite weights", fmt::format("{}: '{}' holds NaN or infinity", file.string(), name),
-                "take an older checkpoint or train again with a lower train.lr");
-  }
-}
 
 nlohmann::ordered_json list_tensors(const Globals& globals,
                                     const std::vector<io::TensorInfo>& index) {
@@ -88,7 +79,7 @@ nlohmann::ordered_json run_info(const Globals& globals, const InfoArguments& arg
   if (metadata.contains("calor.format")) describe_model(globals, file, object);
   if (arguments.tensors) object["index"] = list_tensors(globals, index);
   if (arguments.check) {
-    check_finite(file);
+    io::check_finite(io::read_safetensors(file), file);
     answer(globals, "all weights are finite");
     object["finite"] = true;
   }
@@ -99,9 +90,9 @@ nlohmann::ordered_json run_info(const Globals& globals, const InfoArguments& arg
 
 void add_info(CLI::App& program, Globals& globals) {
   auto arguments = std::make_shared<InfoArguments>();
-  CLI::App& command = add_command(program, globals, "info",
-                                  "Describe a run folder, a model file or any safetensors file.",
-                                  "  calor info runs/demo\n  calor info model.safetensors --tensors --check");
+  CLI::App& command = add_command(
+      program, globals, "info", "Describe a run folder, a model file or any safetensors file.",
+      "  calor info runs/demo\n  calor info model.safetensors --tensors --check");
   command.add_option("run", arguments->run, "run folder or safetensors file")->required();
   command.add_flag("--tensors", arguments->tensors, "list names, types and shapes");
   command.add_flag("--check", arguments->check, "look for NaN and infinity in the weights");

@@ -23,10 +23,10 @@ std::int64_t class_number(const std::string& text, const data::ImageSpec& pictur
                       "leave --label out");
   }
   const std::string nearest = digits ? std::string{} : nearest_name(text, names);
-  throw usage_error(
-      fmt::format("--label 0 to {}, a class name, or none", pictures.classes() - 1),
-      fmt::format("'{}'", text),
-      nearest.empty() ? "see the classes with: calor info" : fmt::format("did you mean '{}'?", nearest));
+  throw usage_error(fmt::format("--label 0 to {}, a class name, or none", pictures.classes() - 1),
+                    fmt::format("'{}'", text),
+                    nearest.empty() ? "see the classes with: calor info"
+                                    : fmt::format("did you mean '{}'?", nearest));
 }
 
 }  // namespace

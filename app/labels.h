@@ -10,8 +10,8 @@
 
 namespace calor::app {
 
-// int64 [count]: column k of a grid of `columns` shows class k (wrapping); "none" where there are no
-// classes.
+// int64 [count]: column k of a grid of `columns` shows class k (wrapping); "none" where there are
+// no classes.
 at::Tensor cycling_labels(std::int64_t count, std::int64_t classes, std::int64_t columns);
 
 // int64 [count] from what follows --label: a class's number or name, or "none"; empty: cycling.

@@ -1,10 +1,15 @@
 // calor: trains, samples and describes flow-matching generative models.
 #include <fmt/format.h>
 
+#include <unistd.h>
+
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <new>
 
 #include "app/command.h"
+#include "calor/core/device.h"
 #include "calor/core/error.h"
 #include "calor/core/version.h"
 
@@ -21,7 +26,8 @@ int report(const Globals& globals, const calor::Error& error) {
                                           {"found", error.found()},
                                           {"hint", error.hint()},
                                           {"exit_status", error.exit_status()}}}};
-    std::printf("%s\n", object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    std::printf("%s\n",
+                object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   }
   return error.exit_status();
 }
@@ -29,9 +35,18 @@ int report(const Globals& globals, const calor::Error& error) {
 // Help and version end well; anything else that the command line's parser says is wrong usage.
 int report(const CLI::App& program, const Globals& globals, const CLI::ParseError& error) {
   if (error.get_exit_code() == 0) return program.exit(error);
-  return report(globals, calor::usage_error("a command line that 'calor --help' describes",
-                                            error.what(),
-                                            "see 'calor COMMAND --help', which ends with examples"));
+  return report(globals,
+                calor::usage_error("a command line that 'calor --help' describes", error.what(),
+                                   "see 'calor COMMAND --help', which ends with examples"));
+}
+
+// Idle threads of the pool spin by default and take cores from others; where anything else runs,
+// training slows down several times. The pool reads its policy when the program is loaded, so it is
+// set here and the program begins again.
+void let_idle_threads_sleep(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+  setenv("OMP_WAIT_POLICY", "passive", 1);
+  execv("/proc/self/exe", argv);  // returns only where it failed: then the default stays
 }
 
 calor::Error unexpected(const std::exception& error) {
@@ -48,11 +63,15 @@ calor::Error unexpected(const std::exception& error) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  let_idle_threads_sleep(argv);
+  calor::keep_freed_memory();
+  std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is then an error like a full disk
   Globals globals;
   CLI::App program("Trains, samples and describes flow-matching generative models.", "calor");
   program.set_version_flag("--version", fmt::format("calor {}", calor::version));
   program.require_subcommand(1);
-  program.footer("Examples:\n  calor train hdfm-glyphs\n  calor sample runs/hdfm-glyphs --out grid.png");
+  program.footer(
+      "Examples:\n  calor train hdfm-glyphs\n  calor sample runs/hdfm-glyphs --out grid.png");
   calor::app::add_train(program, globals);
   calor::app::add_sample(program, globals);
   calor::app::add_convert(program, globals);

@@ -16,9 +16,10 @@ namespace fs = std::filesystem;
 at::Tensor checkpoint_weights(const fs::path& run, const std::string& ema) {
   std::error_code ignored;
   if (!fs::is_directory(run, ignored)) {
-    throw usage_error("a run folder for --ema 2 or off",
-                      fmt::format("'{}' is a lone model file, which holds one average", run.string()),
-                      "leave --ema out, or name the run folder");
+    throw usage_error(
+        "a run folder for --ema 2 or off",
+        fmt::format("'{}' is a lone model file, which holds one average", run.string()),
+        "leave --ema out, or name the run folder");
   }
   std::string warnings;
   const auto checkpoint = train::load_newest_checkpoint(run, warnings);
@@ -62,16 +63,6 @@ RunModel open_run(const fs::path& run, const std::string& ema, at::Device device
     flat.copy_(wanted);
   }
   return model;
-}
-
-solve::GenerateOptions sampling_defaults(const flow::Notes& notes, const std::string& file) {
-  solve::GenerateOptions options;
-  config::Options declared;
-  options.solver.declare(declared);
-  options.guidance.declare(declared);
-  const auto note = notes.find("calor.sample");
-  if (note != notes.end()) declared.load_toml(note->second, file + " (metadata)");
-  return options;
 }
 
 }  // namespace calor::app

@@ -6,7 +6,6 @@
 #include <string>
 
 #include "calor/flow/model_file.h"
-#include "calor/solve/generate.h"
 
 namespace calor::app {
 
@@ -21,8 +20,5 @@ std::filesystem::path model_file_of(const std::filesystem::path& run);
 
 // `ema`: "1" (the model file's weights), "2" or "off" (from the run's newest checkpoint).
 RunModel open_run(const std::filesystem::path& run, const std::string& ema, at::Device device);
-
-// The model's own sampling settings (solver, steps, guidance).
-solve::GenerateOptions sampling_defaults(const flow::Notes& notes, const std::string& file);
 
 }  // namespace calor::app

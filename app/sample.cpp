@@ -18,6 +18,7 @@
 #include "calor/io/picture.h"
 #include "calor/report/grid.h"
 #include "calor/report/progress.h"
+#include "calor/solve/generate.h"
 
 namespace calor::app {
 namespace {
@@ -35,7 +36,7 @@ struct SampleArguments {
 };
 
 solve::GenerateOptions options_of(const SampleArguments& arguments, const RunModel& model) {
-  solve::GenerateOptions options = sampling_defaults(model.notes, model.file.string());
+  solve::GenerateOptions options = solve::options_from_notes(model.notes, model.file.string());
   config::Options declared;
   options.solver.declare(declared);
   options.guidance.declare(declared);
@@ -86,8 +87,9 @@ void write_samples(const std::string& out, const at::Tensor& pictures, std::int6
 void check_out(const std::string& out) {
   const std::string extension = fs::path(out).extension().string();
   if (extension.empty() || extension == ".png" || extension == ".npy") return;
-  throw usage_error("--out FILE.png, FILE.npy or a folder", fmt::format("'{}'", out),
-                    ".png makes a grid, .npy an array [N, C, H, W] in [-1, 1], a folder single PNGs");
+  throw usage_error(
+      "--out FILE.png, FILE.npy or a folder", fmt::format("'{}'", out),
+      ".png makes a grid, .npy an array [N, C, H, W] in [-1, 1], a folder single PNGs");
 }
 
 nlohmann::ordered_json run_sampling(const Globals& globals, const SampleArguments& arguments) {
@@ -118,9 +120,9 @@ nlohmann::ordered_json run_sampling(const Globals& globals, const SampleArgument
   }
   write_samples(arguments.out, made.pictures, columns);
   if (!arguments.trajectory.empty()) recorder.write(arguments.trajectory, made.pictures);
-  say(globals, fmt::format("{} samples, {}, {} evaluations each: {}",
-                           report::grouped(made.pictures.size(0)),
-                           solve::solver_name(options.solver.solver), made.nfe, arguments.out));
+  say(globals,
+      fmt::format("{} samples, {}, {} evaluations each: {}", report::grouped(made.pictures.size(0)),
+                  solve::solver_name(options.solver.solver), made.nfe, arguments.out));
   return {{"out", arguments.out},
           {"count", made.pictures.size(0)},
           {"requested", count},
@@ -159,7 +161,9 @@ void add_sample(CLI::App& program, Globals& globals) {
       "  calor sample runs/demo --noise noise.npy --trajectory steps.png --out grid.png");
   SampleArguments& a = *arguments;
   command.add_option("run", a.run, "run folder or model.safetensors")->required();
-  command.add_option("--out", a.out, "FILE.png: a grid; FILE.npy: fp32 [N, C, H, W] in [-1, 1]; else a folder of PNGs")
+  command
+      .add_option("--out", a.out,
+                  "FILE.png: a grid; FILE.npy: fp32 [N, C, H, W] in [-1, 1]; else a folder of PNGs")
       ->default_val("samples.png");
   CLI::Option* count = command.add_option("--count", a.count, "number of pictures (default 64)")
                            ->check(CLI::Range(std::int64_t{1}, std::int64_t{100'000'000}));
@@ -167,13 +171,14 @@ void add_sample(CLI::App& program, Globals& globals) {
   add_setting(command, a, "--steps", "sample.steps");
   add_setting(command, a, "--solver", "sample.solver");
   add_setting(command, a, "--guidance", "sample.guidance");
-  command.add_option_function<std::vector<std::string>>(
-             "--guidance-interval",
-             [&a](const std::vector<std::string>& ends) {
-               a.settings.push_back("sample.guidance_lo=" + ends.at(0));
-               a.settings.push_back("sample.guidance_hi=" + ends.at(1));
-             },
-             "LO HI: times between which guidance acts")
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--guidance-interval",
+          [&a](const std::vector<std::string>& ends) {
+            a.settings.push_back("sample.guidance_lo=" + ends.at(0));
+            a.settings.push_back("sample.guidance_hi=" + ends.at(1));
+          },
+          "LO HI: times between which guidance acts")
       ->expected(2);
   add_setting(command, a, "--t-eps", "sample.t_eps");
   command.add_option("--seed", a.seed, "picture i is the same whatever the count or batch")

@@ -1,5 +1,5 @@
-// calor train: from a preset, a TOML file or a run folder to a trained model; the same command again
-// resumes.
+// calor train: from a preset, a TOML file or a run folder to a trained model; the same command
+// again resumes.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
@@ -87,7 +87,8 @@ Request read_request(const TrainArguments& arguments) {
 
 // The configuration to train with: the stored one where the run has begun, else the request made
 // definite and stored.
-train::RunConfig settle(const TrainArguments& arguments, const Request& request, at::Device device) {
+train::RunConfig settle(const TrainArguments& arguments, const Request& request,
+                        at::Device device) {
   const fs::path file = request.run / "config.toml";
   train::RunConfig config = request.config;
   if (is_run_folder(request.run)) {
@@ -96,8 +97,8 @@ train::RunConfig settle(const TrainArguments& arguments, const Request& request,
                                      request.run.string());
   }
   train::resolve_automatic(config, device);
-  io::write_file_atomically(file, "# The settings of this run, as they were resolved.\n" +
-                                      config.options().to_toml());
+  io::write_file_atomically(
+      file, "# The settings of this run, as they were resolved.\n" + config.options().to_toml());
   return config;
 }
 
@@ -128,11 +129,11 @@ nlohmann::ordered_json run_training(const Globals& globals, const TrainArguments
   const auto set = data::open_dataset(request.config.data);
   io::make_folder(request.run);
   const RunLock lock(request.run);
+  io::remove_leftovers(request.run);
   const train::RunConfig config = settle(arguments, request, device);
   say(globals, fmt::format("run folder: {}; {} pictures of {} x {} x {}, {} classes",
-                           request.run.string(), report::grouped(set->size()),
-                           set->spec().channels, set->spec().height, set->spec().width,
-                           set->spec().classes()));
+                           request.run.string(), report::grouped(set->size()), set->spec().channels,
+                           set->spec().height, set->spec().width, set->spec().classes()));
   const InterruptGuard guard;
   TrainReporter reporter(globals);
   train::Trainer trainer(config, set, request.run, device, reporter);

@@ -60,8 +60,8 @@ void TrainReporter::on_bad_step(const train::StepReport& report, const data::Ima
 void TrainReporter::on_checkpoint(train::Trainer& trainer) {
   const auto& config = trainer.config().train;
   const std::int64_t step = trainer.progress().step;
-  const bool due = config.sample_every > 0 &&
-                   (step % config.sample_every == 0 || step >= config.steps);
+  const bool due =
+      config.sample_every > 0 && (step % config.sample_every == 0 || step >= config.steps);
   if (due) draw_grid(trainer);
 }
 

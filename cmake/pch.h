@@ -1,6 +1,6 @@
-// The precompiled header: LibTorch's ATen and the standard headers that most files need. Parsing these takes longer
-// than most of our own files, so they are parsed once per build. A file still includes what it uses: this header is
-// a matter of speed only.
+// The precompiled header: LibTorch's ATen and the standard headers that most files need. Parsing
+// these takes longer than most of our own files, so they are parsed once per build. A file still
+// includes what it uses: this header is a matter of speed only.
 #pragma once
 
 #include <ATen/ATen.h>

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <cmath>
 #include <optional>
 #include <set>
-#include <toml++/toml.h>
 
 #include "calor/core/error.h"
 
@@ -86,7 +86,8 @@ toml::table parse_toml(std::string_view text, const std::string& origin) {
 void for_each_value(const toml::table& table, const std::string& prefix, const std::string& origin,
                     const std::function<void(const std::string&, const Value&)>& visit) {
   for (const auto& [name, node] : table) {
-    const std::string key = prefix.empty() ? std::string(name.str()) : prefix + "." + std::string(name.str());
+    const std::string key =
+        prefix.empty() ? std::string(name.str()) : prefix + "." + std::string(name.str());
     if (const auto* inner = node.as_table()) {
       for_each_value(*inner, key, origin, visit);
     } else if (const auto value = scalar(node)) {

@@ -1,6 +1,6 @@
-// One declaration per option: key, range, unit, text, and the variable that holds it (whose value at
-// declaration is the default). Reading TOML and key=value, checks, the saved config, --help and the
-// documentation all follow from the declarations.
+// One declaration per option: key, range, unit, text, and the variable that holds it (whose value
+// at declaration is the default). Reading TOML and key=value, checks, the saved config, --help and
+// the documentation all follow from the declarations.
 #pragma once
 
 #include <cstdint>
@@ -88,7 +88,8 @@ Option choice_option(std::string key, std::vector<std::pair<std::string, std::st
 }
 
 template <class E, std::size_t n>
-Option& Options::add(std::string key, E& variable, const Choice<E> (&choices)[n], std::string text) {
+Option& Options::add(std::string key, E& variable, const Choice<E> (&choices)[n],
+                     std::string text) {
   std::vector<std::pair<std::string, std::string>> names;
   for (const auto& choice : choices) names.emplace_back(choice.name, choice.text);
   const Choice<E>* first = choices;

@@ -3,6 +3,9 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "calor/core/error.h"
 
@@ -19,8 +22,7 @@ c10::Device parse_device(const std::string& name) {
                       "leave --device out to take a GPU where there is one");
   }
   const int index = numbered ? std::stoi(name.substr(5)) : 0;
-  const int count =
-      cuda_here ? static_cast<int>(at::getNumGPUs()) : 0;
+  const int count = cuda_here ? static_cast<int>(at::getNumGPUs()) : 0;
   if (index >= count) {
     throw usage_error(fmt::format("a GPU for --device {}", name),
                       count == 0 ? "this build of LibTorch sees none"
@@ -32,6 +34,15 @@ c10::Device parse_device(const std::string& name) {
 
 void set_threads(int threads) {
   if (threads > 0) at::set_num_threads(threads);
+}
+
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  constexpr int largest = 1 << 30;
+  mallopt(M_MMAP_THRESHOLD, largest);
+  mallopt(M_TRIM_THRESHOLD, largest);
+  mallopt(M_TOP_PAD, 1 << 26);
+#endif
 }
 
 }  // namespace calor

@@ -19,8 +19,9 @@ std::uint64_t mix(std::uint64_t x) {
 }
 
 std::array<std::uint32_t, 4> block(RandomKey key, std::uint64_t index) {
-  return philox({static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), 0, 0},
-                {static_cast<std::uint32_t>(key.value), static_cast<std::uint32_t>(key.value >> 32)});
+  return philox(
+      {static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), 0, 0},
+      {static_cast<std::uint32_t>(key.value), static_cast<std::uint32_t>(key.value >> 32)});
 }
 
 // 53 random bits, centred in their cell: never 0, never 1.
@@ -33,8 +34,8 @@ double uniform_double(std::uint32_t high, std::uint32_t low) {
 void normals(const std::array<std::uint32_t, 4>& words, std::array<float, 4>& out) {
   for (std::size_t pair = 0; pair < 2; ++pair) {
     const float u = (static_cast<float>(words[2 * pair] >> 8) + 0.5F) * 0x1p-24F;
-    const float angle = 2 * std::numbers::pi_v<float> *
-                        (static_cast<float>(words[2 * pair + 1] >> 8) * 0x1p-24F);
+    const float angle =
+        2 * std::numbers::pi_v<float> * (static_cast<float>(words[2 * pair + 1] >> 8) * 0x1p-24F);
     const float radius = std::sqrt(-2 * std::log(u));
     out[2 * pair] = radius * std::cos(angle);
     out[2 * pair + 1] = radius * std::sin(angle);
@@ -53,7 +54,8 @@ void fill_normal_blocks(RandomKey key, std::span<T> out) {
   std::array<T, per_block> values{};
   for (std::size_t start = 0; start < out.size(); start += per_block) {
     normals(block(key, start / per_block), values);
-    for (std::size_t i = 0; i < per_block && start + i < out.size(); ++i) out[start + i] = values[i];
+    for (std::size_t i = 0; i < per_block && start + i < out.size(); ++i)
+      out[start + i] = values[i];
   }
 }
 

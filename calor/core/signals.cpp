@@ -9,7 +9,8 @@ namespace {
 
 std::atomic<int> signals_seen{0};
 static_assert(std::atomic<int>::is_always_lock_free, "used in a signal handler");
-struct sigaction previous_int{}, previous_term{};
+struct sigaction previous_int {
+}, previous_term{};
 
 void on_signal(int number) {
   if (signals_seen.fetch_add(1) == 0) return;
@@ -20,7 +21,7 @@ void on_signal(int number) {
 }  // namespace
 
 InterruptGuard::InterruptGuard() {
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;

@@ -1,5 +1,5 @@
-// Polite interruption: the first SIGINT or SIGTERM asks long work to stop at its next safe point, the
-// second ends the process.
+// Polite interruption: the first SIGINT or SIGTERM asks long work to stop at its next safe point,
+// the second ends the process.
 #pragma once
 
 namespace calor {

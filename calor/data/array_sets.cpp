@@ -26,9 +26,7 @@ std::string describe(const at::Tensor& array) {
   return fmt::format("{} [{}]", c10::toString(array.scalar_type()), fmt::join(array.sizes(), ", "));
 }
 
-bool is_channel_count(std::int64_t n) {
-  return n == 1 || n == 3;
-}
+bool is_channel_count(std::int64_t n) { return n == 1 || n == 3; }
 
 // The array as uint8 [n, channels, H, W]. Of [n, 3, H, 3] the first 3 is taken for the channels.
 at::Tensor as_pictures(const at::Tensor& array, const std::string& name) {

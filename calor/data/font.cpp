@@ -20,12 +20,8 @@ namespace {
 constexpr FT_UInt em_pixels = 256;   // outlines are loaded at this size, finely rounded
 constexpr double margin = 1.0 / 28;  // of black that stays around every character
 
-FT_Fixed fixed(double x) {
-  return std::lround(x * 65536);
-}
-FT_Pos subpixels(double x) {
-  return std::lround(x * 64);
-}
+FT_Fixed fixed(double x) { return std::lround(x * 65536); }
+FT_Pos subpixels(double x) { return std::lround(x * 64); }
 
 struct Box {
   double width, height, centre_x, centre_y;  // in subpixels (1/64)

@@ -27,9 +27,7 @@ struct PictureFile {
   std::uintmax_t bytes = 0;
 };
 
-bool is_hidden(const fs::path& path) {
-  return path.filename().string().starts_with('.');
-}
+bool is_hidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
 
 std::vector<PictureFile> find_pictures(const fs::path& folder) {
   std::vector<PictureFile> files;

@@ -40,9 +40,7 @@ KnownDataset idx_set(std::string name, std::string description, const std::strin
           .class_names = std::move(class_names)};
 }
 
-std::vector<std::string> digits() {
-  return {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
-}
+std::vector<std::string> digits() { return {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}; }
 
 KnownDataset cifar10() {
   KnownDataset set{.name = "cifar10",

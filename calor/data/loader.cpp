@@ -230,8 +230,6 @@ Loader::Loader(std::shared_ptr<const ImageDataset> set, LoaderOptions options) {
 
 Loader::~Loader() = default;
 
-Batch Loader::next() {
-  return state_->next();
-}
+Batch Loader::next() { return state_->next(); }
 
 }  // namespace calor::data

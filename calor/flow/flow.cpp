@@ -29,10 +29,10 @@ void check_layer_sync(const ModelOptions& options) {
   const auto& o = options.objective;
   if (o.layer_sync == 0) return;
   if (o.layer_sync_from < o.layer_sync_to && o.layer_sync_to < options.net.depth) return;
-  throw usage_error("objective.layer_sync_from < layer_sync_to < net.depth",
-                    fmt::format("{}, {} with depth {}", o.layer_sync_from, o.layer_sync_to,
-                                options.net.depth),
-                    "name two blocks, the earlier first, or set objective.layer_sync=0");
+  throw usage_error(
+      "objective.layer_sync_from < layer_sync_to < net.depth",
+      fmt::format("{}, {} with depth {}", o.layer_sync_from, o.layer_sync_to, options.net.depth),
+      "name two blocks, the earlier first, or set objective.layer_sync=0");
 }
 
 }  // namespace
@@ -46,7 +46,8 @@ void ModelOptions::declare(config::Options& options) {
 
 void GuidanceOptions::declare(config::Options& options) {
   options.add("sample.guidance", scale, {-100, 100}, "", "guidance scale; 1: none").run_only = true;
-  options.add("sample.guidance_lo", lo, {0, 1}, "t", "guidance acts after this time").run_only = true;
+  options.add("sample.guidance_lo", lo, {0, 1}, "t", "guidance acts after this time").run_only =
+      true;
   options.add("sample.guidance_hi", hi, {0, 1}, "t", "guidance acts before this time").run_only =
       true;
 }

@@ -27,8 +27,8 @@ struct ModelOptions {
   void declare(config::Options& options);
 };
 
-// Classifier-free guidance: x = x_none + w (x_label - x_none), w = scale where lo < t < hi, strictly
-// and in fp32 (lo = 0 includes t = 0), else 1.
+// Classifier-free guidance: x = x_none + w (x_label - x_none), w = scale where lo < t < hi,
+// strictly and in fp32 (lo = 0 includes t = 0), else 1.
 struct GuidanceOptions {
   double scale = 1;
   double lo = 0;
@@ -43,8 +43,9 @@ class Flow {
   // The weights are declared, not drawn. UsageError where the options do not fit the pictures.
   Flow(const ModelOptions& options, const data::ImageSpec& pictures, at::Device device);
 
-  // The clean picture [N, C, H, W] predicted for z at time t. labels: int64 [N] on the flow's device,
-  // pictures().classes() meaning none. With and without label run as one batch where guided.
+  // The clean picture [N, C, H, W] predicted for z at time t. labels: int64 [N] on the flow's
+  // device, pictures().classes() meaning none. With and without label run as one batch where
+  // guided.
   at::Tensor clean(const at::Tensor& z, double t, const at::Tensor& labels,
                    const GuidanceOptions& guidance) const;
 

@@ -24,8 +24,8 @@ struct LoadedModel {
   std::unique_ptr<Flow> flow;
   Notes notes;
 };
-// Error where the file is no model of Calor (and how to make it one), damaged, or its tensors do not
-// fit its description.
+// Error where the file is no model of Calor (and how to make it one), damaged, or its tensors do
+// not fit its description.
 LoadedModel load_model(const std::filesystem::path& file, at::Device device);
 
 // The description alone, without reading the weights.

@@ -81,6 +81,8 @@ class TemporaryFile {
 
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
+  TemporaryFile(TemporaryFile&&) = delete;
+  TemporaryFile& operator=(TemporaryFile&&) = delete;
 
   void write(std::span<const std::byte> bytes) const { file_.write_all(bytes); }
 

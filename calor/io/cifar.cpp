@@ -11,7 +11,7 @@
 namespace calor::io {
 namespace {
 
-constexpr std::size_t picture_bytes = 3 * 32 * 32;
+constexpr std::size_t picture_bytes = std::size_t{3} * 32 * 32;
 constexpr std::size_t record_bytes = 1 + picture_bytes;
 constexpr std::int64_t classes = 10;
 

@@ -19,6 +19,8 @@ class File {
   // open(2) with `flags`; a descriptor of -1 where it fails, with errno set.
   File(const std::filesystem::path& path, int flags, unsigned int mode = 0);
   ~File();
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
   File(File&& other) noexcept;
   File& operator=(File&&) = delete;
 

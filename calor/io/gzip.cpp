@@ -17,6 +17,8 @@ struct GzipReader::Stream {
   ~Stream() { inflateEnd(&state); }
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
+  Stream(Stream&&) = delete;
+  Stream& operator=(Stream&&) = delete;
 
   // Reads more of the file; false at its end.
   bool refill() {

@@ -16,6 +16,8 @@ class GzipReader {
   ~GzipReader();
   GzipReader(const GzipReader&) = delete;
   GzipReader& operator=(const GzipReader&) = delete;
+  GzipReader(GzipReader&&) = delete;
+  GzipReader& operator=(GzipReader&&) = delete;
 
   // Fills `bytes` with what comes next and returns how many there were: 0 only at the end, after
   // the checksum. Error naming the file where it is damaged or cut short.

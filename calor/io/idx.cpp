@@ -42,7 +42,7 @@ at::Tensor parse_idx(std::span<const std::byte> bytes, const std::string& name_f
     refuse("data of shape " + shape_text(shape), name_for_errors,
            fmt::format("{} bytes", data.size()));
   }
-  const at::Tensor tensor = allocate(shape, at::kByte, name_for_errors);
+  at::Tensor tensor = allocate(shape, at::kByte, name_for_errors);
   std::copy(data.begin(), data.end(), writable_bytes(tensor).begin());
   return tensor;
 }

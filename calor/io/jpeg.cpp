@@ -56,6 +56,8 @@ class Decoder {
   ~Decoder() { jpeg_destroy_decompress(&jpeg_); }
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
+  Decoder(Decoder&&) = delete;
+  Decoder& operator=(Decoder&&) = delete;
 
   bool read_header() {
     if (setjmp(errors_.jump) != 0) return false;
@@ -128,7 +130,8 @@ Pixels decode_jpeg(std::span<const std::byte> bytes, const std::string& file) {
   if (decoder.arithmetic()) refuse_picture("a JPEG with Huffman codes", file, "arithmetic codes");
   // A block of 64 pixels takes at least a bit, in a colour component that may have a sixteenth of
   // the picture's resolution.
-  check_picture_size(decoder.width(), decoder.height(), bytes.size(), 8 * 64 * 16, file);
+  check_picture_size(decoder.width(), decoder.height(), bytes.size(), std::uint64_t{8} * 64 * 16,
+                     file);
   check(decoder.start());
   Pixels pixels{decoder.width(), decoder.height(), decoder.samples(), {}};
   const std::size_t row_bytes = pixels.width * pixels.samples;

@@ -37,7 +37,7 @@ void compose_on_white(Pixels& pixels) {
 
 // Interleaved grey or RGB to planes of 1 or 3 channels.
 at::Tensor to_planes(const Pixels& pixels, std::size_t channels, const std::string& file) {
-  const at::Tensor tensor =
+  at::Tensor tensor =
       allocate({static_cast<std::int64_t>(channels), static_cast<std::int64_t>(pixels.height),
                 static_cast<std::int64_t>(pixels.width)},
                at::kByte, file);

@@ -30,14 +30,16 @@ at::Tensor from_patches(const at::Tensor& tokens, std::int64_t patch, std::int64
       .reshape({-1, channels, rows * patch, columns * patch});
 }
 
-// Two 3x3 convolutions after the head, which then makes feature channels instead of the picture. They
-// see across patch borders, and the noisy picture itself, so no grid is left at the patch period.
+// Two 3x3 convolutions after the head, which then makes feature channels instead of the picture.
+// They see across patch borders, and the noisy picture itself, so no grid is left at the patch
+// period.
 struct Refinement {
   at::Tensor weight1, bias1, weight2, bias2;
 
   Refinement() = default;
   Refinement(Parameters& parameters, std::int64_t features, std::int64_t channels)
-      : weight1(parameters.add("net.refine.0.weight", {features, features + channels, 3, 3}, init_xavier)),
+      : weight1(parameters.add("net.refine.0.weight", {features, features + channels, 3, 3},
+                               init_xavier)),
         bias1(parameters.add("net.refine.0.bias", {features}, init_zeros)),
         weight2(parameters.add("net.refine.2.weight", {channels, features, 3, 3}, init_zeros)),
         bias2(parameters.add("net.refine.2.bias", {channels}, init_zeros)) {}
@@ -70,7 +72,7 @@ class Jit final : public Network {
   RmsNorm head_norm_;
   Refinement refinement_;
   std::vector<JitBlock> blocks_;
-  RotaryTable rotary_, rotary_with_context_;
+  at::Tensor rotary_, rotary_with_context_;  // see rotary_table()
 };
 
 Jit::Jit(const JitOptions& options, const PictureShape& shape)
@@ -114,11 +116,9 @@ Jit::Jit(const JitOptions& options, const PictureShape& shape)
 }
 
 void Jit::place_tables(at::Device device) {
-  if (rotary_.cos.device() == device) return;
-  for (RotaryTable* table : {&rotary_, &rotary_with_context_}) {
-    table->cos = table->cos.to(device);
-    table->sin = table->sin.to(device);
-  }
+  if (rotary_.device() == device) return;
+  rotary_ = rotary_.to(device);
+  rotary_with_context_ = rotary_with_context_.to(device);
 }
 
 at::Tensor Jit::embed_picture(const at::Tensor& z) const {
@@ -161,7 +161,7 @@ at::Tensor Jit::forward(const NetworkInput& input, ForwardContext& context) {
       tokens = with_context(tokens, label);
       in_front = options_.context_tokens;
     }
-    const RotaryTable& rotary = in_front > 0 ? rotary_with_context_ : rotary_;
+    const at::Tensor& rotary = in_front > 0 ? rotary_with_context_ : rotary_;
     tokens = blocks_[static_cast<std::size_t>(i)](tokens, condition, rotary, precision_, training);
     if (std::find(context.taps.begin(), context.taps.end(), i) != context.taps.end()) {
       context.tokens.push_back(tokens.slice(1, in_front));

@@ -12,9 +12,9 @@ namespace {
 std::int64_t swiglu_width(std::int64_t width) { return width * 4 * 2 / 3; }
 
 // softmax(q k^T / sqrt(d)) v with logits in fp32; q and k fp32, v and the result in the type of the
-// products; [N, heads, tokens, d]. LibTorch's fused kernel keeps logits in fp32 too and is the choice
-// on GPUs and for long sequences; on CPUs its backward pass is several times slower than plain
-// products at the few dozen tokens of a small picture.
+// products; [N, heads, tokens, d]. LibTorch's fused kernel keeps logits in fp32 too and is the
+// choice on GPUs and for long sequences; on CPUs its backward pass is several times slower than
+// plain products at the few dozen tokens of a small picture.
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double dropout) {
   constexpr std::int64_t long_sequence = 512;
   if (!q.is_cpu() || q.size(2) > long_sequence) {
@@ -42,14 +42,13 @@ JitBlock::JitBlock(Parameters& parameters, const std::string& name, std::int64_t
   modulation_ = Linear(parameters, name + ".adaLN_modulation.1", width, 6 * width, init_zeros);
 }
 
-at::Tensor JitBlock::attention(const at::Tensor& x, const RotaryTable& rotary, Precision precision,
+at::Tensor JitBlock::attention(const at::Tensor& x, const at::Tensor& rotary, Precision precision,
                                bool training) const {
   const std::int64_t n = x.size(0);
   const std::int64_t length = x.size(1);
   const std::int64_t width = x.size(2);
-  const at::Tensor qkv = qkv_(x, precision)
-                             .reshape({n, length, 3, heads_, width / heads_})
-                             .permute({2, 0, 3, 1, 4});
+  const at::Tensor qkv =
+      qkv_(x, precision).reshape({n, length, 3, heads_, width / heads_}).permute({2, 0, 3, 1, 4});
   const at::Tensor mixed = attend(rotate(q_norm_(qkv[0]), rotary), rotate(k_norm_(qkv[1]), rotary),
                                   qkv[2], training ? dropout_ : 0.0);
   const at::Tensor out = projection_(mixed.transpose(1, 2).reshape({n, length, width}), precision);
@@ -63,15 +62,14 @@ at::Tensor JitBlock::swiglu(const at::Tensor& x, Precision precision, bool train
 }
 
 at::Tensor JitBlock::operator()(const at::Tensor& tokens, const at::Tensor& condition,
-                                const RotaryTable& rotary, Precision precision,
+                                const at::Tensor& rotary, Precision precision,
                                 bool training) const {
   // Shift, scale and gate of the attention, then of the MLP; each [N, D].
   const auto c = modulation_(condition, precision).to(at::kFloat).chunk(6, 1);
   const at::Tensor attended =
       attention(modulate(norm1_(tokens), c[0], c[1]), rotary, precision, training);
   const at::Tensor middle = at::addcmul(tokens, c[2].unsqueeze(1), attended.to(at::kFloat));
-  const at::Tensor transformed =
-      swiglu(modulate(norm2_(middle), c[3], c[4]), precision, training);
+  const at::Tensor transformed = swiglu(modulate(norm2_(middle), c[3], c[4]), precision, training);
   return at::addcmul(middle, c[5].unsqueeze(1), transformed.to(at::kFloat));
 }
 

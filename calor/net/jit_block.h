@@ -15,10 +15,10 @@ class JitBlock {
 
   // tokens [N, L, D] fp32; condition [N, D] fp32 after SiLU.
   at::Tensor operator()(const at::Tensor& tokens, const at::Tensor& condition,
-                        const RotaryTable& rotary, Precision precision, bool training) const;
+                        const at::Tensor& rotary, Precision precision, bool training) const;
 
  private:
-  at::Tensor attention(const at::Tensor& x, const RotaryTable& rotary, Precision precision,
+  at::Tensor attention(const at::Tensor& x, const at::Tensor& rotary, Precision precision,
                        bool training) const;
   at::Tensor swiglu(const at::Tensor& x, Precision precision, bool training) const;
 

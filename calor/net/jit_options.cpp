@@ -17,10 +17,8 @@ struct NamedSize {
 
 //                                   width depth heads bottleneck tokens start dropout
 constexpr std::array named_sizes{
-    NamedSize{"Ti", 128, 4, 4, 32, 4, 1, 0},
-    NamedSize{"S", 384, 12, 6, 64, 32, 4, 0},
-    NamedSize{"B", 768, 12, 12, 128, 32, 4, 0},
-    NamedSize{"L", 1024, 24, 16, 128, 32, 8, 0},
+    NamedSize{"Ti", 128, 4, 4, 32, 4, 1, 0},        NamedSize{"S", 384, 12, 6, 64, 32, 4, 0},
+    NamedSize{"B", 768, 12, 12, 128, 32, 4, 0},     NamedSize{"L", 1024, 24, 16, 128, 32, 8, 0},
     NamedSize{"H", 1280, 32, 16, 256, 32, 10, 0.2},
 };
 
@@ -35,13 +33,15 @@ void JitOptions::declare(config::Options& options) {
   options.add("net.width", width, {8, 16384}, "", "width of the tokens");
   options.add("net.depth", depth, {1, 256}, "blocks", "number of transformer blocks");
   options.add("net.heads", heads, {1, 256}, "", "attention heads");
-  options.add("net.patch", patch, {1, 128}, "px", "side of a patch; it divides the picture's sides");
+  options.add("net.patch", patch, {1, 128}, "px",
+              "side of a patch; it divides the picture's sides");
   options.add("net.bottleneck", bottleneck, {1, 16384}, "", "width between patch and token");
   options.add("net.context_tokens", context_tokens, {0, 1024}, "tokens",
               "in-context class tokens; 0: none");
   options.add("net.context_start", context_start, {0, 255}, "block",
               "block before which the class tokens enter, counted from 0");
-  options.add("net.dropout", dropout, {0, 0.9}, "probability", "dropout in the middle half of the blocks");
+  options.add("net.dropout", dropout, {0, 0.9}, "probability",
+              "dropout in the middle half of the blocks");
   options.add("net.refine", refine, {0, 256}, "channels",
               "feature channels of two last 3x3 convolutions across patch borders; 0: none (JiT)");
 }

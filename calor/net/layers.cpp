@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "calor/net/kernels/rms_norm.h"
+
 namespace calor::net {
 
 Linear::Linear(Parameters& parameters, const std::string& name, std::int64_t in, std::int64_t out,
@@ -23,8 +25,7 @@ RmsNorm::RmsNorm(Parameters& parameters, const std::string& name, std::int64_t w
     : weight(parameters.add(name + ".weight", {width}, init_ones)) {}
 
 at::Tensor RmsNorm::operator()(const at::Tensor& x) const {
-  const at::Tensor wide = x.to(at::kFloat);
-  return wide * at::rsqrt(wide.square().mean(-1, true) + 1e-6) * weight;
+  return kernels::rms_norm(x.to(at::kFloat), weight);
 }
 
 at::Tensor modulate(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale) {
@@ -52,25 +53,21 @@ at::Tensor sincos_positions(std::int64_t rows, std::int64_t columns, std::int64_
   return at::cat({embed(column), embed(row)}, 1).unsqueeze(0).to(at::kFloat);
 }
 
-RotaryTable rotary_table(std::int64_t still, std::int64_t rows, std::int64_t columns,
-                         std::int64_t head_dim) {
+at::Tensor rotary_table(std::int64_t still, std::int64_t rows, std::int64_t columns,
+                        std::int64_t head_dim) {
   const std::int64_t pairs = head_dim / 4;  // per axis
   const at::Tensor k = at::arange(pairs, at::kDouble) / static_cast<double>(pairs);
   const at::Tensor frequencies = at::pow(1e4, -k);
-  const auto turn = [&](std::int64_t n) {  // [n, head_dim / 2], each frequency on an adjacent pair
-    return (at::arange(n, at::kDouble).unsqueeze(1) * frequencies).repeat_interleave(2, 1);
-  };
-  const at::Tensor by_row = turn(rows).unsqueeze(1).expand({rows, columns, head_dim / 2});
-  const at::Tensor by_column = turn(columns).unsqueeze(0).expand({rows, columns, head_dim / 2});
-  at::Tensor angle = at::cat({by_row, by_column}, 2).reshape({rows * columns, head_dim});
-  angle = at::cat({at::zeros({still, head_dim}, at::kDouble), angle});
-  return {.cos = angle.cos().to(at::kFloat), .sin = angle.sin().to(at::kFloat)};
+  const auto turn = [&](std::int64_t n) { return at::arange(n, at::kDouble).unsqueeze(1) * frequencies; };
+  const at::Tensor by_row = turn(rows).unsqueeze(1).expand({rows, columns, pairs});
+  const at::Tensor by_column = turn(columns).unsqueeze(0).expand({rows, columns, pairs});
+  at::Tensor angle = at::cat({by_row, by_column}, 2).reshape({rows * columns, 2 * pairs});
+  angle = at::cat({at::zeros({still, 2 * pairs}, at::kDouble), angle});
+  return at::polar(at::ones_like(angle), angle).to(at::kComplexFloat);
 }
 
-at::Tensor rotate(const at::Tensor& x, const RotaryTable& table) {
-  const at::Tensor pairs = x.unflatten(-1, {-1, 2});
-  const at::Tensor turned = at::stack({-pairs.select(-1, 1), pairs.select(-1, 0)}, -1).flatten(-2);
-  return x * table.cos + turned * table.sin;
+at::Tensor rotate(const at::Tensor& x, const at::Tensor& table) {
+  return at::view_as_real(at::view_as_complex(x.unflatten(-1, {-1, 2})) * table).flatten(-2);
 }
 
 }  // namespace calor::net

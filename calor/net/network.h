@@ -20,9 +20,9 @@ struct NetworkInput {
 
 // What a training step asks of a forward pass beyond its result.
 struct ForwardContext {
-  std::optional<RandomKey> dropout;   // set: dropout is on and driven by this key
-  std::vector<std::int64_t> taps;     // blocks whose output tokens are wanted
-  std::vector<at::Tensor> tokens;     // their outputs [N, L, D], picture tokens only, in order
+  std::optional<RandomKey> dropout;  // set: dropout is on and driven by this key
+  std::vector<std::int64_t> taps;    // blocks whose output tokens are wanted
+  std::vector<at::Tensor> tokens;    // their outputs [N, L, D], picture tokens only, in order
 };
 
 class Network {

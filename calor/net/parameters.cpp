@@ -23,13 +23,18 @@ double xavier_bound(const at::Tensor& weight) {
 void draw(const at::Tensor& tensor, Initialiser initialiser, RandomKey key) {
   const std::span<float> values(tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel()));
   switch (initialiser.law) {
-    case Initialiser::Law::zeros: tensor.zero_(); return;
-    case Initialiser::Law::ones: tensor.fill_(1); return;
+    case Initialiser::Law::zeros:
+      tensor.zero_();
+      return;
+    case Initialiser::Law::ones:
+      tensor.fill_(1);
+      return;
     case Initialiser::Law::normal:
       fill_normal(key, values);
       tensor.mul_(initialiser.std);
       return;
-    case Initialiser::Law::xavier_uniform: break;
+    case Initialiser::Law::xavier_uniform:
+      break;
   }
   std::vector<double> uniform(values.size());
   fill_uniform(key, uniform);
@@ -77,7 +82,8 @@ void Parameters::flatten(at::Device device) {
       entry.tensor.set_data(entry.tensor.to(device));
       continue;
     }
-    const at::Tensor view = flat_.narrow(0, offset, entry.tensor.numel()).view(entry.tensor.sizes());
+    const at::Tensor view =
+        flat_.narrow(0, offset, entry.tensor.numel()).view(entry.tensor.sizes());
     view.copy_(entry.tensor);
     entry.tensor.set_data(view);
     offset += view.numel();
@@ -140,9 +146,10 @@ void Parameters::load(const std::vector<std::pair<std::string, at::Tensor>>& wei
     given.erase(found);
   }
   if (!given.empty()) {
-    throw Error("only tensors that belong to the network",
-                fmt::format("{}: '{}' and {} others", origin, given.begin()->first, given.size() - 1),
-                hint);
+    throw Error(
+        "only tensors that belong to the network",
+        fmt::format("{}: '{}' and {} others", origin, given.begin()->first, given.size() - 1),
+        hint);
   }
 }
 

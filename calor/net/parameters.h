@@ -49,8 +49,8 @@ class Parameters {
   // for instance an EMA; undefined: the parameters themselves).
   std::vector<std::pair<std::string, at::Tensor>> named(const at::Tensor& flat = {}) const;
 
-  // Copies weights by name into `flat` (as above). Error naming the first tensor that is missing, of
-  // another shape, or unknown; `origin` names the file.
+  // Copies weights by name into `flat` (as above). Error naming the first tensor that is missing,
+  // of another shape, or unknown; `origin` names the file.
   void load(const std::vector<std::pair<std::string, at::Tensor>>& weights,
             const std::string& origin);
 

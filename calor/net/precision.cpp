@@ -21,7 +21,8 @@ namespace {
 bool cpu_flag(const std::string& wanted) {
   std::ifstream info("/proc/cpuinfo");
   for (std::string line; std::getline(info, line);) {
-    if (line.starts_with("flags")) return (line + " ").find(" " + wanted + " ") != std::string::npos;
+    if (line.starts_with("flags"))
+      return (line + " ").find(" " + wanted + " ") != std::string::npos;
   }
   return false;
 }

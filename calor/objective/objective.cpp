@@ -24,8 +24,9 @@ void ObjectiveOptions::declare(config::Options& options) {
   };
   options.add("objective.prediction", prediction, quantities, "what the network predicts");
   options.add("objective.loss", loss, quantities, "the quantity whose squared error is the loss");
-  options.add("objective.blur_term", blur_term, blur_terms,
-              "heat: the coefficient of the blur term in the velocity that is predicted and weighted");
+  options.add(
+      "objective.blur_term", blur_term, blur_terms,
+      "heat: the coefficient of the blur term in the velocity that is predicted and weighted");
   options.add("objective.t_eps", t_eps, {0, 0.5}, "",
               "1 - t is taken as at least this in denominators while training");
   options.add("objective.balance", balance, {0, 1}, "exponent",
@@ -44,8 +45,7 @@ void ObjectiveOptions::declare(config::Options& options) {
 Objective::Objective(const ObjectiveOptions& options, path::PictureSpace space,
                      const path::TrainingTimes& times)
     : options_(options), space_(std::move(space)) {
-  blur_coefficient_ =
-      options.blur_term == BlurTerm::paper ? 1 : space_.path->exact_blur_term();
+  blur_coefficient_ = options.blur_term == BlurTerm::paper ? 1 : space_.path->exact_blur_term();
   if (options.balance > 0) balance_ = balance_factor(times);
 }
 
@@ -61,7 +61,8 @@ path::VelocityCoefficients Objective::coefficients(const at::Tensor& t) const {
                                               blur_coefficient_);
 }
 
-at::Tensor Objective::velocity(const at::Tensor& x, const at::Tensor& z, const at::Tensor& t) const {
+at::Tensor Objective::velocity(const at::Tensor& x, const at::Tensor& z,
+                               const at::Tensor& t) const {
   const auto v = coefficients(t);
   return v.on_z * z + space_.multiply(v.on_x(), x);
 }
@@ -69,9 +70,12 @@ at::Tensor Objective::velocity(const at::Tensor& x, const at::Tensor& z, const a
 at::Tensor Objective::target(const at::Tensor& x, const at::Tensor& z, const at::Tensor& noise,
                              const at::Tensor& t) const {
   switch (options_.prediction) {
-    case Quantity::eps: return noise;
-    case Quantity::v: return velocity(x, z, t);
-    case Quantity::x: break;
+    case Quantity::eps:
+      return noise;
+    case Quantity::v:
+      return velocity(x, z, t);
+    case Quantity::x:
+      break;
   }
   return x;
 }
@@ -79,12 +83,14 @@ at::Tensor Objective::target(const at::Tensor& x, const at::Tensor& z, const at:
 at::Tensor Objective::loss_per_clean(const at::Tensor& t) const {
   const at::Tensor time = per_picture(t);
   switch (options_.loss) {
-    case Quantity::v: return coefficients(t).on_x();
+    case Quantity::v:
+      return coefficients(t).on_x();
     case Quantity::eps: {
       const at::Tensor s = space_.path->log_s(time, space_.lambda).exp();
       return space_.path->log_a(time, space_.lambda).exp() / s.clamp_min(options_.t_eps);
     }
-    case Quantity::x: break;
+    case Quantity::x:
+      break;
   }
   return at::ones_like(time);
 }
@@ -100,7 +106,8 @@ at::Tensor Objective::clean_per_prediction(const at::Tensor& t) const {
       const at::Tensor a = space_.path->log_a(time, space_.lambda).exp();
       return space_.path->log_s(time, space_.lambda).exp() / a.clamp_min(kept_signal_min);
     }
-    case Quantity::x: break;
+    case Quantity::x:
+      break;
   }
   return at::ones_like(time);
 }
@@ -121,7 +128,7 @@ at::Tensor Objective::balance_factor(const path::TrainingTimes& times) const {
   for (std::int64_t start = 0; start < t.size(0); start += piece) {
     const std::int64_t count = std::min(piece, t.size(0) - start);
     const at::Tensor w = unbalanced_weight(t.narrow(0, start, count)).cpu().to(at::kDouble);
-    mean += (w * per_picture(nodes.probability.narrow(0, start, count))).sum({0, 1});
+    mean += (w * per_picture(nodes.probability.narrow(0, start, count))).sum(at::IntArrayRef{0, 1});
   }
   const at::Tensor factor = mean.pow(-options_.balance);
   return (factor * (mean.mean() / (mean * factor).mean())).to(space_.lambda.options());
@@ -144,13 +151,15 @@ at::Tensor Objective::clean(const at::Tensor& prediction, const at::Tensor& z,
                             const at::Tensor& t) const {
   const at::Tensor time = per_picture(t);
   switch (options_.prediction) {
-    case Quantity::v: return space_.multiply(clean_per_prediction(t), prediction - coefficients(t).on_z * z);
+    case Quantity::v:
+      return space_.multiply(clean_per_prediction(t), prediction - coefficients(t).on_z * z);
     case Quantity::eps: {
       const at::Tensor s = space_.path->log_s(time, space_.lambda).exp();
       const at::Tensor a = space_.path->log_a(time, space_.lambda).exp();
       return space_.multiply(a.clamp_min(kept_signal_min).reciprocal(), z - s * prediction);
     }
-    case Quantity::x: break;
+    case Quantity::x:
+      break;
   }
   return prediction;
 }

@@ -34,7 +34,8 @@ struct ObjectiveOptions {
 class Objective {
  public:
   // `times` is needed only for the balance of the weight.
-  Objective(const ObjectiveOptions& options, path::PictureSpace space, const path::TrainingTimes& times);
+  Objective(const ObjectiveOptions& options, path::PictureSpace space,
+            const path::TrainingTimes& times);
 
   // z_t = IDCT(A DCT(x)) + S e, [N, C, H, W]; t: [N].
   at::Tensor noisy(const at::Tensor& x, const at::Tensor& noise, const at::Tensor& t) const;
@@ -44,7 +45,8 @@ class Objective {
                     const at::Tensor& t) const;
 
   // The loss of each example [N]: mean over channels and pixels.
-  at::Tensor loss(const at::Tensor& target, const at::Tensor& prediction, const at::Tensor& t) const;
+  at::Tensor loss(const at::Tensor& target, const at::Tensor& prediction,
+                  const at::Tensor& t) const;
 
   // The clean picture that a prediction stands for. From eps and v, what the path has all but lost
   // (A or B below 0.05) is not divided out.
@@ -74,7 +76,8 @@ class Objective {
 };
 
 // LayerSync (arXiv 2510.12581): the mean over tokens of the cosine between an early block's tokens
-// and a later one's, which is held fixed. Tokens [N, L, D]; a scalar to be subtracted from the loss.
+// and a later one's, which is held fixed. Tokens [N, L, D]; a scalar to be subtracted from the
+// loss.
 at::Tensor layer_similarity(const at::Tensor& early, const at::Tensor& late);
 
 }  // namespace calor::objective

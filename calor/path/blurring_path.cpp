@@ -11,8 +11,7 @@ namespace {
 
 class BlurringPath final : public SpectralPath {
  public:
-  BlurringPath(double sigma_max, double blur_floor)
-      : sigma_max_(sigma_max), floor_(blur_floor) {}
+  BlurringPath(double sigma_max, double blur_floor) : sigma_max_(sigma_max), floor_(blur_floor) {}
 
   std::string name() const override { return "blurring"; }
   bool depends_on_frequency() const override { return true; }

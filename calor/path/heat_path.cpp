@@ -39,9 +39,8 @@ class HeatPath final : public SpectralPath {
     if (a_ == 0) return velocity_with_blur_term(t, lambda, t_eps, 0);
     const at::Tensor rate = (1 - t).clamp_min(t_eps).reciprocal();
     const at::Tensor blurring = t.ge(time_floor).to(t.scalar_type());
-    return {.on_z = -rate,
-            .gain = log_blur(t, lambda).exp(),
-            .rest = rate + a_ * lambda * blurring};
+    return {
+        .on_z = -rate, .gain = log_blur(t, lambda).exp(), .rest = rate + a_ * lambda * blurring};
   }
 
  protected:

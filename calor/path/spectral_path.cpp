@@ -48,7 +48,8 @@ void PathOptions::declare(config::Options& options) {
               "heat: a counts for pictures of this side and grows with the area; 0: same blur in "
               "pixels at every size");
   options.add("path.beta_min", beta_min, {0, 1e3}, "", "variance preserving: beta at the data end");
-  options.add("path.beta_max", beta_max, {1e-3, 1e4}, "", "variance preserving: beta at the noise end");
+  options.add("path.beta_max", beta_max, {1e-3, 1e4}, "",
+              "variance preserving: beta at the noise end");
   options.add("path.sigma_max", sigma_max, {0, 1e4}, "px", "blurring: the strongest blur");
   options.add("path.blur_floor", blur_floor, {1e-6, 1}, "",
               "blurring: what the strongest blur leaves of the finest detail");
@@ -59,12 +60,16 @@ namespace {
 std::unique_ptr<SpectralPath> make_unit_path(const PathOptions& options, std::int64_t height,
                                              std::int64_t width) {
   switch (options.kind) {
-    case PathKind::linear: return heat_path("linear", 0);
-    case PathKind::trigonometric: return trigonometric_path();
+    case PathKind::linear:
+      return heat_path("linear", 0);
+    case PathKind::trigonometric:
+      return trigonometric_path();
     case PathKind::variance_preserving:
       return variance_preserving_path(options.beta_min, options.beta_max);
-    case PathKind::blurring: return blurring_path(options.sigma_max, options.blur_floor);
-    case PathKind::heat: break;
+    case PathKind::blurring:
+      return blurring_path(options.sigma_max, options.blur_floor);
+    case PathKind::heat:
+      break;
   }
   double a = options.a;
   if (options.reference_size > 0) {

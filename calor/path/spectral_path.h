@@ -3,8 +3,8 @@
 //     Z_t = A(t, lambda) X + S(t, lambda) E,      t = 0 is noise, t = 1 is data,
 //
 // with E white noise and lambda the negated Laplacian eigenvalue of the frequency. Flow matching,
-// diffusion, blurring diffusion and heat dissipation flow matching (arXiv 2605.19371) are choices of
-// the two schedules A and S; nothing else in the library depends on which one is chosen.
+// diffusion, blurring diffusion and heat dissipation flow matching (arXiv 2605.19371) are choices
+// of the two schedules A and S; nothing else in the library depends on which one is chosen.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -80,8 +80,8 @@ struct PathOptions {
   std::int64_t reference_size = 0;  // heat: a counts for pictures of this side; 0: for every size
   double beta_min = 0.1;            // variance preserving
   double beta_max = 20;
-  double sigma_max = 20;            // blurring: strongest blur, pixels
-  double blur_floor = 0.001;        // blurring: what is left of the finest detail
+  double sigma_max = 20;      // blurring: strongest blur, pixels
+  double blur_floor = 0.001;  // blurring: what is left of the finest detail
 
   void declare(config::Options& options);
 };

@@ -22,7 +22,8 @@ void TimeOptions::declare(config::Options& options) {
 
 TrainingTimes::TrainingTimes(const TimeOptions& options, double natural_mixture)
     : options_(options),
-      mixture_max_(options.mixture_max > 0 ? std::max(1.0, options.mixture_max) : natural_mixture) {}
+      mixture_max_(options.mixture_max > 0 ? std::max(1.0, options.mixture_max) : natural_mixture) {
+}
 
 double TrainingTimes::draw(RandomKey key) const {
   std::array<double, 2> normal{};
@@ -41,18 +42,24 @@ at::Tensor TrainingTimes::draw(std::span<const RandomKey> keys) const {
   return t;
 }
 
+// The trapezoid rule in logit(t), which converges exponentially for a Gaussian and reaches its tails:
+// weights of the loss grow so steeply towards the data that they decide the means.
 TrainingTimes::Quadrature TrainingTimes::quadrature() const {
-  constexpr std::int64_t cells = 512;   // in logit(t)
-  constexpr std::int64_t powers = 32;   // in log m
-  const at::Tensor p = (at::arange(cells, at::kDouble) + 0.5) / cells;
-  const at::Tensor t = (options_.mean + options_.std * at::special_ndtri(p)).sigmoid();
-  const at::Tensor plain = at::full({cells}, (1 - options_.mixture) / cells, at::kDouble);
-  if (options_.mixture == 0) return {t, plain};
-  const at::Tensor u = (at::arange(powers, at::kDouble) + 0.5) / powers;
-  const at::Tensor power = (u * -std::log(mixture_max_)).exp();  // 1/m
+  constexpr std::int64_t nodes = 257;
+  constexpr double reach = 8;         // standard deviations
+  constexpr std::int64_t powers = 32; // midpoints in log m
+  const at::Tensor u = at::linspace(-reach, reach, nodes, at::kDouble);
+  const at::Tensor density = (-u.square() / 2).exp();
+  const at::Tensor probability = density / density.sum();
+  const at::Tensor t = (options_.mean + options_.std * u).sigmoid();
+  if (options_.mixture == 0) return {t, probability};
+  const at::Tensor share = (at::arange(powers, at::kDouble) + 0.5) / powers;
+  const at::Tensor power = (share * -std::log(mixture_max_)).exp();  // 1/m
   const at::Tensor mixed = at::pow(t.unsqueeze(1), power.unsqueeze(0)).flatten();
-  const double share = options_.mixture / static_cast<double>(cells * powers);
-  return {at::cat({t, mixed}), at::cat({plain, at::full_like(mixed, share)})};
+  const at::Tensor mixed_probability =
+      (probability / powers).unsqueeze(1).expand({nodes, powers}).flatten();
+  return {at::cat({t, mixed}), at::cat({probability * (1 - options_.mixture),
+                                        mixed_probability * options_.mixture})};
 }
 
 }  // namespace calor::path

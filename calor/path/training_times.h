@@ -33,8 +33,7 @@ class TrainingTimes {
   // fp32 [n].
   at::Tensor draw(std::span<const RandomKey> keys) const;
 
-  // Times [n] and probabilities [n] (float64, CPU) whose weighted sums are expectations over t:
-  // midpoints of equal-probability cells.
+  // Times [n] and probabilities [n] (float64, CPU) whose weighted sums are expectations over t.
   struct Quadrature {
     at::Tensor t, probability;
   };

@@ -60,17 +60,14 @@ double ProgressBar::rate() const {
 }
 
 std::string ProgressBar::line(std::size_t columns) const {
-  const double share =
-      total_ > 0 ? static_cast<double>(done_) / static_cast<double>(total_) : 1;
+  const double share = total_ > 0 ? static_cast<double>(done_) / static_cast<double>(total_) : 1;
   const double per_second = rate();
   const std::string left =
-      per_second > 0
-          ? duration_text(static_cast<double>(total_ - done_) / per_second) + " left"
-          : "";
+      per_second > 0 ? duration_text(static_cast<double>(total_ - done_) / per_second) + " left"
+                     : "";
   std::string text = fmt::format("{:3.0f} % {} {}", 100 * share, grouped(done_), unit_);
   // What does not fit is left out from the right: the time left matters most after the count.
-  for (const std::string& part :
-       {left, fmt::format("{:.0f} {}/s", per_second, unit_), note_}) {
+  for (const std::string& part : {left, fmt::format("{:.0f} {}/s", per_second, unit_), note_}) {
     if (!part.empty() && text.size() + part.size() + 3 < columns) text += "  " + part;
   }
   constexpr std::size_t smallest_bar = 8;

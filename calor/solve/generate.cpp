@@ -10,6 +10,16 @@
 
 namespace calor::solve {
 
+GenerateOptions options_from_notes(const flow::Notes& notes, const std::string& origin) {
+  GenerateOptions options;
+  config::Options declared;
+  options.solver.declare(declared);
+  options.guidance.declare(declared);
+  const auto note = notes.find("calor.sample");
+  if (note != notes.end()) declared.load_toml(note->second, origin + " (metadata)");
+  return options;
+}
+
 std::vector<RandomKey> sampling_keys(std::int64_t seed, std::int64_t first, std::int64_t count) {
   const RandomKey key = random_key(static_cast<std::uint64_t>(seed), RandomUse::sampling_noise);
   std::vector<RandomKey> keys;

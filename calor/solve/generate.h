@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "calor/core/random.h"
 #include "calor/flow/flow.h"
+#include "calor/flow/model_file.h"
 #include "calor/solve/sampler.h"
 
 namespace calor::solve {
@@ -19,6 +21,10 @@ struct GenerateOptions {
   flow::GuidanceOptions guidance;
   std::int64_t batch = 64;
 };
+
+// What a model file says of how to sample it (flow::Notes, key "calor.sample"); the defaults where
+// it says nothing. `origin` names the file in errors.
+GenerateOptions options_from_notes(const flow::Notes& notes, const std::string& origin);
 
 struct Generated {
   at::Tensor pictures;   // fp32 [N, C, H, W] on the CPU, about [-1, 1]
@@ -31,9 +37,9 @@ using OnBatch = std::function<void(std::int64_t done)>;
 // One stream per picture: item `first + i` of `seed`.
 std::vector<RandomKey> sampling_keys(std::int64_t seed, std::int64_t first, std::int64_t count);
 
-// `noise` [N, C, H, W] as the path has it at t = 0; `labels` int64 [N], pictures().classes() meaning
-// none. `observe` sees every step of the first batch. Stops early, with the pictures made so far,
-// where a signal asks for it.
+// `noise` [N, C, H, W] as the path has it at t = 0; `labels` int64 [N], pictures().classes()
+// meaning none. `observe` sees every step of the first batch. Stops early, with the pictures made
+// so far, where a signal asks for it.
 Generated generate(const flow::Flow& flow, const at::Tensor& noise, const at::Tensor& labels,
                    const GenerateOptions& options, const OnBatch& on_batch = {},
                    const Observe& observe = {});

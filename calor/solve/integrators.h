@@ -1,4 +1,5 @@
-// One step of each sampler. The sampler owns the loop, the first evaluation of a step and the count.
+// One step of each sampler. The sampler owns the loop, the first evaluation of a step and the
+// count.
 #pragma once
 
 #include <memory>

@@ -23,12 +23,18 @@ constexpr config::Choice<Solver> solvers[] = {
 std::unique_ptr<Integrator> make_integrator(const path::PictureSpace& space,
                                             const SolverOptions& options) {
   switch (options.solver) {
-    case Solver::paper_euler: return paper_integrator(space, options.t_eps, false);
-    case Solver::paper_heun: return paper_integrator(space, options.t_eps, true);
-    case Solver::euler: return velocity_integrator(space, options.t_eps, false);
-    case Solver::heun: return velocity_integrator(space, options.t_eps, true);
-    case Solver::spectral_1: return spectral_integrator(space, false);
-    case Solver::spectral_2m: break;
+    case Solver::paper_euler:
+      return paper_integrator(space, options.t_eps, false);
+    case Solver::paper_heun:
+      return paper_integrator(space, options.t_eps, true);
+    case Solver::euler:
+      return velocity_integrator(space, options.t_eps, false);
+    case Solver::heun:
+      return velocity_integrator(space, options.t_eps, true);
+    case Solver::spectral_1:
+      return spectral_integrator(space, false);
+    case Solver::spectral_2m:
+      break;
   }
   return spectral_integrator(space, true);
 }
@@ -44,15 +50,19 @@ void require_finite(const at::Tensor& z, std::size_t step, double t) {
 
 void SolverOptions::declare(config::Options& options) {
   options.add("sample.solver", solver, solvers, "how samples are integrated").run_only = true;
-  options.add("sample.steps", steps, {1, 100000}, "steps", "number of solver steps").run_only = true;
-  options.add("sample.t_eps", t_eps, {0, 0.5}, "",
-              "paper-*, euler, heun: 1 - t is taken as at least this in the velocity")
+  options.add("sample.steps", steps, {1, 100000}, "steps", "number of solver steps").run_only =
+      true;
+  options
+      .add("sample.t_eps", t_eps, {0, 0.5}, "",
+           "paper-*, euler, heun: 1 - t is taken as at least this in the velocity")
       .run_only = true;
-  options.add("sample.grid_lo", grid_lo, {0, 0.999}, "",
-              "spectral-*: first time after 0; 0: by the number of steps")
+  options
+      .add("sample.grid_lo", grid_lo, {0, 0.999}, "",
+           "spectral-*: first time after 0; 0: by the number of steps")
       .run_only = true;
-  options.add("sample.grid_hi", grid_hi, {0, 0.99999}, "",
-              "spectral-*: last time before 1; 0: by the number of steps")
+  options
+      .add("sample.grid_hi", grid_hi, {0, 0.99999}, "",
+           "spectral-*: last time before 1; 0: by the number of steps")
       .run_only = true;
 }
 
@@ -64,7 +74,8 @@ std::string solver_name(Solver solver) {
 }
 
 std::vector<double> default_grid(const path::SpectralPath& path, const SolverOptions& options) {
-  const bool spectral = options.solver == Solver::spectral_1 || options.solver == Solver::spectral_2m;
+  const bool spectral =
+      options.solver == Solver::spectral_1 || options.solver == Solver::spectral_2m;
   if (!spectral) return uniform_grid(options.steps);
   if (options.grid_lo > 0 && options.grid_hi > 0 && options.grid_lo >= options.grid_hi) {
     throw usage_error("sample.grid_lo below sample.grid_hi",

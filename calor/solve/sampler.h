@@ -1,5 +1,6 @@
-// From noise to a picture: six samplers on any spectral path, driven by a function that predicts the
-// clean picture. State and velocity keep the type of the start (fp32 for pictures, float64 in tests).
+// From noise to a picture: six samplers on any spectral path, driven by a function that predicts
+// the clean picture. State and velocity keep the type of the start (fp32 for pictures, float64 in
+// tests).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -30,8 +31,8 @@ std::string solver_name(Solver solver);
 // The predicted clean picture for z [N, C, H, W] at time t, guidance included.
 using Denoise = std::function<at::Tensor(const at::Tensor& z, double t)>;
 // Called after each evaluation at the start of a step.
-using Observe = std::function<void(std::int64_t step, double t, const at::Tensor& z,
-                                   const at::Tensor& clean)>;
+using Observe =
+    std::function<void(std::int64_t step, double t, const at::Tensor& z, const at::Tensor& clean)>;
 
 struct Solution {
   at::Tensor sample;

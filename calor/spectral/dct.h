@@ -33,13 +33,13 @@ class Dct {
   at::Tensor rows_, columns_;  // [H, H], [W, W]
 };
 
-// |lambda_ij| = pi^2 (i^2/H^2 + j^2/W^2), [H, W], float64 on the CPU: the negated eigenvalues of the
-// Laplacian in the basis of the DCT, in 1/pixel^2.
+// |lambda_ij| = pi^2 (i^2/H^2 + j^2/W^2), [H, W], float64 on the CPU: the negated eigenvalues of
+// the Laplacian in the basis of the DCT, in 1/pixel^2.
 at::Tensor laplacian_eigenvalues(std::int64_t height, std::int64_t width);
 
-// The heat equation run for time tau_n (in pixel^2) on picture n of [N, C, H, W]: a Gaussian blur of
-// standard deviation sqrt(2 tau) pixels with reflecting borders. The multiplier is separable, so the
-// blur is K_H x K_W^T with one small matrix per picture and side, K = C^T diag(exp(-l tau)) C.
+// The heat equation run for time tau_n (in pixel^2) on picture n of [N, C, H, W]: a Gaussian blur
+// of standard deviation sqrt(2 tau) pixels with reflecting borders. The multiplier is separable, so
+// the blur is K_H x K_W^T with one small matrix per picture and side, K = C^T diag(exp(-l tau)) C.
 // tau: [N], same type and device as the DCT.
 at::Tensor heat_blur(const Dct& dct, const at::Tensor& pictures, const at::Tensor& tau);
 

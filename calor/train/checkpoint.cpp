@@ -25,8 +25,8 @@ constexpr const char* optimiser_name = "optimiser.safetensors";
 fs::path folder_of(const fs::path& run) { return run / "checkpoints"; }
 
 bool is_checkpoint_name(const std::string& name) {
-  return name.size() == 10 && std::all_of(name.begin(), name.end(),
-                                          [](char c) { return c >= '0' && c <= '9'; });
+  return name.size() == 10 &&
+         std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
 // Finished checkpoints, oldest first.

@@ -1,5 +1,5 @@
-// The state of a run on disk: a folder a checkpoint, valid only with its manifest of checksums, which
-// is written last. A crash at any moment leaves an older or a newer checkpoint whole.
+// The state of a run on disk: a folder a checkpoint, valid only with its manifest of checksums,
+// which is written last. A crash at any moment leaves an older or a newer checkpoint whole.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -32,8 +32,8 @@ void save_checkpoint(const std::filesystem::path& run, const Checkpoint& checkpo
                      std::int64_t keep);
 
 // The newest checkpoint that is whole, tensors on the CPU; none where the run has no checkpoint. A
-// damaged one is passed over with a warning in `warnings`. Error where there are checkpoints but none
-// is whole.
+// damaged one is passed over with a warning in `warnings`. Error where there are checkpoints but
+// none is whole.
 std::optional<Checkpoint> load_newest_checkpoint(const std::filesystem::path& run,
                                                  std::string& warnings);
 

@@ -1,5 +1,5 @@
-// AdamW with two weight averages, over flat buffers: gradient scaling, moments, weights and both EMAs
-// in one pass.
+// AdamW with two weight averages, over flat buffers: gradient scaling, moments, weights and both
+// EMAs in one pass.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -25,22 +25,27 @@ void TrainOptions::declare(config::Options& options) {
   net::declare_precision(options, "train.precision", precision);
   net::declare_products(options, "train.products", products);
   options.add("train.seed", seed, {0, std::int64_t{1} << 53}, "", "seed of everything random");
-  options.add("train.loader_threads", loader_threads, {1, 64}, "threads",
-              "threads that read and decode pictures")
+  options
+      .add("train.loader_threads", loader_threads, {1, 64}, "threads",
+           "threads that read and decode pictures")
       .run_only = true;
-  options.add("train.checkpoint_every", checkpoint_every, {1, 1'000'000'000}, "steps",
-              "steps between checkpoints")
+  options
+      .add("train.checkpoint_every", checkpoint_every, {1, 1'000'000'000}, "steps",
+           "steps between checkpoints")
       .run_only = true;
-  options.add("train.sample_every", sample_every, {0, 1'000'000'000}, "steps",
-              "steps between sample grids; 0: none")
+  options
+      .add("train.sample_every", sample_every, {0, 1'000'000'000}, "steps",
+           "steps between sample grids; 0: none")
       .run_only = true;
-  options.add("train.log_every", log_every, {1, 1'000'000}, "steps",
-              "steps between lines of metrics.jsonl")
+  options
+      .add("train.log_every", log_every, {1, 1'000'000}, "steps",
+           "steps between lines of metrics.jsonl")
       .run_only = true;
   options.add("train.keep_checkpoints", keep_checkpoints, {1, 1000}, "", "newest checkpoints kept")
       .run_only = true;
-  options.add("train.max_bad_steps", max_bad_steps, {1, 1'000'000}, "steps",
-              "stop after this many steps in a row with a loss or gradient that is not finite")
+  options
+      .add("train.max_bad_steps", max_bad_steps, {1, 1'000'000}, "steps",
+           "stop after this many steps in a row with a loss or gradient that is not finite")
       .run_only = true;
 }
 
@@ -88,7 +93,8 @@ RunConfig merge_for_resume(const RunConfig& stored, const RunConfig& requested,
       fmt::format("{} = {}, was {}{}", key, config::to_text(new_options.find(key)->get()),
                   config::to_text(old_options.find(key)->get()),
                   changed.size() > 1 ? fmt::format(" (and {} more)", changed.size() - 1) : ""),
-      "take another --run folder, leave the setting out, or say --override to go on with the change");
+      "take another --run folder, leave the setting out, or say --override to go on with the "
+      "change");
 }
 
 }  // namespace calor::train

@@ -126,8 +126,7 @@ at::Tensor Trainer::batch_loss(const at::Tensor& x, const at::Tensor& labels,
   if (options.layer_sync > 0) context.taps = {options.layer_sync_from, options.layer_sync_to};
   const at::Tensor prediction = flow_.network().forward(
       {.z = z, .t = t, .y = drop_labels(labels, keys).to(device_)}, context);
-  const at::Tensor loss =
-      objective.loss(objective.target(x, z, noise, t), prediction, t).mean();
+  const at::Tensor loss = objective.loss(objective.target(x, z, noise, t), prediction, t).mean();
   if (options.layer_sync == 0) return loss;
   return loss - options.layer_sync *
                     objective::layer_similarity(context.tokens.at(0), context.tokens.at(1));
@@ -146,13 +145,11 @@ double Trainer::accumulate_gradients(const data::Batch& batch) {
   for (std::int64_t start = 0; start < size; start += micro) {
     const std::int64_t count = std::min(micro, size - start);
     const double share = static_cast<double>(count) / static_cast<double>(size);
-    const at::Tensor x =
-        data::to_unit_range(batch.pictures.narrow(0, start, count).to(device_));
-    const at::Tensor part =
-        batch_loss(x, batch.labels.narrow(0, start, count),
-                   std::span(keys).subspan(static_cast<std::size_t>(start),
-                                           static_cast<std::size_t>(count))) *
-        share;
+    const at::Tensor x = data::to_unit_range(batch.pictures.narrow(0, start, count).to(device_));
+    const at::Tensor part = batch_loss(x, batch.labels.narrow(0, start, count),
+                                       std::span(keys).subspan(static_cast<std::size_t>(start),
+                                                               static_cast<std::size_t>(count))) *
+                            share;
     part.backward();
     loss += part.item<double>();
   }
@@ -170,8 +167,7 @@ StepReport Trainer::step(const data::Batch& batch) {
   report.lr = settings.lr;
   if (!report.bad) {
     const double clip = config_.train.clip;
-    const double scale =
-        clip > 0 && report.gradient_norm > clip ? clip / report.gradient_norm : 1;
+    const double scale = clip > 0 && report.gradient_norm > clip ? clip / report.gradient_norm : 1;
     at::Tensor weights = parameters.flat();
     update(weights, parameters.flat_gradient(), scale, settings, optimiser_);
   }

@@ -24,7 +24,7 @@ struct StepReport {
   double loss = 0;        // of the batch; not finite on a bad step
   double gradient_norm = 0;
   double lr = 0;
-  bool bad = false;       // nothing was changed by it
+  bool bad = false;  // nothing was changed by it
 };
 
 class Trainer;

@@ -43,7 +43,8 @@ std::string message(const std::function<void()>& work) {
 TEST(Options, ReadsTomlAndSettings) {
   Sample sample;
   Options options = sample.options();
-  options.load_toml("[a]\nflag = true\ncount = 7\n[b]\nrate = 1\ncolour = \"green\"\n", "test.toml");
+  options.load_toml("[a]\nflag = true\ncount = 7\n[b]\nrate = 1\ncolour = \"green\"\n",
+                    "test.toml");
   options.assign("b.name=some words, 'quoted'", "command line");
   options.assign("a.count=1e1", "command line");
   EXPECT_TRUE(sample.flag);
@@ -103,8 +104,9 @@ TEST(RunConfig, ResumeRefusesChangedSettingsAndNamesThem) {
   EXPECT_EQ(train::merge_for_resume(stored, wanted, false, "run").train.precision,
             net::Precision::fp32);
   wanted.train.lr = 0.5;
-  EXPECT_NE(message([&] { train::merge_for_resume(stored, wanted, false, "run"); })
-                .find("train.lr = 0.5, was 0.002"),
+  EXPECT_NE(message([&] {
+              train::merge_for_resume(stored, wanted, false, "run");
+            }).find("train.lr = 0.5, was 0.002"),
             std::string::npos);
   EXPECT_EQ(train::merge_for_resume(stored, wanted, true, "run").train.lr, 0.5);
 }

@@ -2,8 +2,6 @@
 
 #include <ATen/Parallel.h>
 
-#include <fstream>
-
 #include "calor/data/font_choice.h"
 #include "calor/data/open.h"
 #include "tests/data/support.h"

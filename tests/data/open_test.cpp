@@ -150,9 +150,9 @@ struct Real {
 
 void PrintTo(const Real& real, std::ostream* out) { *out << real.name; }
 
-class SlowRealData : public ::testing::TestWithParam<Real> {};
+class RealData : public ::testing::TestWithParam<Real> {};
 
-TEST_P(SlowRealData, OpensWhole) {
+TEST_P(RealData, OpensWhole) {
   const Real& real = GetParam();
   if (find_known(known(real.name)).empty()) {
     GTEST_SKIP() << real.name << " is in none of the data folders: " << known(real.name).how_to_get;
@@ -172,7 +172,7 @@ TEST_P(SlowRealData, OpensWhole) {
   EXPECT_LT(mean, 250.0F);
 }
 
-INSTANTIATE_TEST_SUITE_P(Known, SlowRealData,
+INSTANTIATE_TEST_SUITE_P(Slow, RealData,
                          ::testing::Values(Real{"mnist", 60'000, {1, 28, 28, {}}, 10, 5},
                                            Real{"mnist-test", 10'000, {1, 28, 28, {}}, 10, 7},
                                            Real{"fashion-mnist", 60'000, {1, 28, 28, {}}, 10, 9},

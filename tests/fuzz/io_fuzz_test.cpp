@@ -83,7 +83,8 @@ Bytes repair_png(const Bytes& bytes) {
 TEST(Fuzz, Safetensors) {
   const TemporaryFolder folder;
   const Bytes small = safetensors(
-      R"({"__metadata__":{"format":"pt"},"a.weight":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},
+      R"({"__metadata__":{"format":"pt"},
+          "a.weight":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},
           "b":{"dtype":"BOOL","shape":[],"data_offsets":[8,9]}})",
       std::string_view("\0\0\0\0\0\0\x80\x3f\1", 9));
   const Bytes empty = safetensors(R"({"e":{"dtype":"I64","shape":[0],"data_offsets":[0,0]}})");

@@ -59,7 +59,8 @@ TEST(Objective, OneTransformLossIsTheLongForm) {
   expect_loss_is_the_long_form(at::kFloat, 1e-5);
 }
 
-// Converting the true target of any prediction gives back the clean picture where nothing is clipped.
+// Converting the true target of any prediction gives back the clean picture where nothing is
+// clipped.
 TEST(Objective, ConversionsInvertTargets) {
   std::vector<std::function<std::unique_ptr<path::SpectralPath>()>> paths{
       [] { return path::heat_path("linear", 0); }, [] { return path::heat_path("heat", 0.02); },
@@ -101,8 +102,7 @@ TEST(Objective, WeightsConnectPredictionAndLoss) {
               space.multiply(space.path->log_a(time, space.lambda).exp(), clean);
           return (z - signal) / space.path->log_s(time, space.lambda).exp();
         };
-        const at::Tensor expected =
-            (quantity_of(e.x) - quantity_of(x)).square().mean({1, 2, 3});
+        const at::Tensor expected = (quantity_of(e.x) - quantity_of(x)).square().mean({1, 2, 3});
         const at::Tensor loss = objective.loss(target, guess, t);
         EXPECT_TRUE(at::allclose(loss, expected, 1e-9))
             << "a " << a << " prediction " << static_cast<int>(prediction) << " loss "
@@ -124,7 +124,8 @@ TEST(Objective, BalanceEvensOutTheMeanWeight) {
         options, path::PictureSpace(path::heat_path("heat", 0.5), 8, 8, at::kDouble, at::kCPU),
         times);
     const auto q = times.quadrature();
-    return (objective.weight(q.t) * q.probability.reshape({-1, 1, 1, 1})).sum({0, 1});
+    return (objective.weight(q.t) * q.probability.reshape({-1, 1, 1, 1}))
+        .sum(at::IntArrayRef{0, 1});
   };
   const at::Tensor none = mean_weight(0);
   const at::Tensor half = mean_weight(0.5);
@@ -158,14 +159,21 @@ TEST(Golden, HdfmLoss) {
   const at::Tensor z = objective.noisy(x, noise, t);
   test::expect_close(z, golden.at("loss.z_t"), 1e-5, "z_t");
   test::expect_close(objective.velocity(x, z, t), golden.at("loss.v_target"), 1e-5, "v_target");
-  const auto network =
-      net::make_jit({.width = 64, .depth = 4, .heads = 4, .patch = 4, .bottleneck = 16,
-                     .context_tokens = 4, .context_start = 2, .dropout = 0, .refine = 0},
-                    {.channels = 3, .height = 16, .width = 16, .classes = 5});
+  const auto network = net::make_jit({.width = 64,
+                                      .depth = 4,
+                                      .heads = 4,
+                                      .patch = 4,
+                                      .bottleneck = 16,
+                                      .context_tokens = 4,
+                                      .context_start = 2,
+                                      .dropout = 0,
+                                      .refine = 0},
+                                     {.channels = 3, .height = 16, .width = 16, .classes = 5});
   network->parameters().load(weights.tensors, "golden");
   const at::Tensor prediction = network->forward({.z = z, .t = t, .y = golden.at("loss.y")});
   test::expect_close(prediction, golden.at("loss.x_pred"), 1e-5, "x_pred");
-  test::expect_close(objective.velocity(prediction, z, t), golden.at("loss.v_pred"), 1e-5, "v_pred");
+  test::expect_close(objective.velocity(prediction, z, t), golden.at("loss.v_pred"), 1e-5,
+                     "v_pred");
   const at::Tensor loss = objective.loss(objective.target(x, z, noise, t), prediction, t);
   const at::Tensor expected = golden.at("loss.loss_per_sample");
   EXPECT_LE(((loss - expected).abs() / expected).max().item<double>(), 1e-5);

@@ -141,8 +141,8 @@ TEST(TrainingTimes, MixtureRaisesTheShareOfTheTopFrequency) {
     const double lambda_max = 2 * std::pow(std::acos(-1.0) * 31 / 32, 2);
     const TrainingTimes times(options, 1 + a * lambda_max);
     const auto q = times.quadrature();
-    const at::Tensor w = (1 / (1 - q.t).clamp_min(0.05) + a * lambda_max).square() *
-                         q.t.pow(2 * a * lambda_max);
+    const at::Tensor w =
+        (1 / (1 - q.t).clamp_min(0.05) + a * lambda_max).square() * q.t.pow(2 * a * lambda_max);
     const double mean = (w * q.probability).sum().item<double>();
     return mean * mean / (w.square() * q.probability).sum().item<double>();
   };

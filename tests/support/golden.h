@@ -34,7 +34,7 @@ inline void expect_close(const at::Tensor& a, const at::Tensor& b, double tolera
 
 }  // namespace calor::test
 
-#define CALOR_GOLDEN(variable, name)                                                     \
-  const std::filesystem::path variable##_path = calor::test::golden_path(name);          \
+#define CALOR_GOLDEN(variable, name)                                                        \
+  const std::filesystem::path variable##_path = calor::test::golden_path(name);             \
   if (variable##_path.empty()) GTEST_SKIP() << "no golden/" << name << " in a data folder"; \
   const calor::io::TensorFile variable = calor::io::read_safetensors(variable##_path)

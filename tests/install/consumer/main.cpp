@@ -17,5 +17,6 @@ int main() {
     return 1;
   }
   if (calor::usage_error("a", "b", "c").exit_status() != 2) return 1;
-  std::printf("calor %.*s answers\n", static_cast<int>(calor::version.size()), calor::version.data());
+  std::printf("calor %.*s answers\n", static_cast<int>(calor::version.size()),
+              calor::version.data());
 }

@@ -1,0 +1,127 @@
+// How good samples are: Frechet distances in features of small classifiers, power of fine detail,
+// and the trace of the patch grid, all against real pictures.
+//
+//     build/bench/quality RUN --data fashion-mnist [--count 1000 --steps 20 --guidance 1 --seed 0]
+//     build/bench/quality real --data fashion-mnist      real pictures in place of samples
+//
+// Samples are rounded to 8 bits. The reference is the first --reference pictures of the training
+// set; with "real" the samples are the --count pictures after them.
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "calor/core/error.h"
+#include "calor/data/open.h"
+#include "calor/flow/model_file.h"
+#include "calor/metric/classifier.h"
+#include "calor/metric/frechet.h"
+#include "calor/metric/spectrum.h"
+#include "calor/solve/generate.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace calor;
+
+struct Arguments {
+  std::string run, data = "fashion-mnist";
+  std::int64_t count = 1000, reference = 10000, steps = 20, seed = 0, patch = 4;
+  double guidance = 1;
+  std::string solver = "spectral-2m";
+};
+
+at::Tensor pictures_of(const data::ImageDataset& set, std::int64_t first, std::int64_t count) {
+  std::vector<at::Tensor> pictures;
+  for (std::int64_t i = first; i < std::min(first + count, set.size()); ++i) {
+    pictures.push_back(set.picture(i));
+  }
+  return at::stack(pictures);
+}
+
+at::Tensor samples_of(const Arguments& a, std::string& description) {
+  const fs::path path =
+      fs::is_directory(a.run) ? fs::path(a.run) / "model.safetensors" : fs::path(a.run);
+  const auto model = flow::load_model(path, at::kCPU);
+  auto options = solve::options_from_notes(model.notes, path.string());
+  config::Options declared;
+  options.solver.declare(declared);
+  declared.assign("sample.solver=" + a.solver, "command line");
+  options.solver.steps = a.steps;
+  options.guidance.scale = a.guidance;
+  options.batch = 100;
+  const std::int64_t classes = model.flow->pictures().classes();
+  const at::Tensor labels = at::arange(a.count, at::kLong) % std::max<std::int64_t>(1, classes);
+  const at::Tensor noise = model.flow->initial_noise(solve::sampling_keys(a.seed, 0, a.count));
+  const auto made = solve::generate(*model.flow, noise, labels, options);
+  description =
+      fmt::format("{}, NFE {}, guidance {}, labels in turn", a.solver, made.nfe, a.guidance);
+  return data::to_bytes(made.pictures);
+}
+
+void report_distances(const at::Tensor& samples, const at::Tensor& real) {
+  for (const auto& folder : data::data_folders()) {
+    for (const char* name : {"mnist_lenet", "cifar10_resnet56"}) {
+      const fs::path file = folder / "weights" / (std::string(name) + ".safetensors");
+      if (!fs::exists(file)) continue;
+      const auto classifier = metric::load_classifier(file);
+      const double distance = metric::frechet_distance(classifier->read(samples).features,
+                                                       classifier->read(real).features);
+      std::printf("Frechet distance (%s)%*s %.3f\n", classifier->name().c_str(),
+                  static_cast<int>(12 - classifier->name().size()), "", distance);
+    }
+  }
+}
+
+int run(const Arguments& a) {
+  data::DataOptions source;
+  source.source = a.data;
+  const auto set = data::open_dataset(source);
+  const at::Tensor real = pictures_of(*set, 0, a.reference);
+  std::string description = "real pictures";
+  const at::Tensor samples =
+      a.run == "real" ? pictures_of(*set, a.reference, a.count) : samples_of(a, description);
+  std::printf("%s: %ld samples (%s, seed %ld) against the first %ld training pictures of %s\n",
+              a.run.c_str(), static_cast<long>(samples.size(0)), description.c_str(),
+              static_cast<long>(a.seed), static_cast<long>(real.size(0)), a.data.c_str());
+  report_distances(samples, real);
+  std::printf("fine power (r > .6)                %.3f\n", metric::fine_power(samples, real, 0.6));
+  std::printf("fine power (r > 1)                 %.3f\n", metric::fine_power(samples, real, 1.0));
+  if (real.size(2) % a.patch == 0 && real.size(3) % a.patch == 0) {
+    std::printf("patch-grid power (period %ld)        %.3f\n", static_cast<long>(a.patch),
+                metric::patch_grid_power(samples, real, a.patch));
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Arguments a;
+  CLI::App program("Measures the quality of samples against real pictures.", "quality");
+  program.add_option("run", a.run, "run folder, model file, or 'real'")->required();
+  program.add_option("--data", a.data, "data set of the reference")->capture_default_str();
+  program.add_option("--count", a.count, "samples")
+      ->check(CLI::Range(2, 1000000))
+      ->capture_default_str();
+  program.add_option("--reference", a.reference, "real pictures")
+      ->check(CLI::Range(2, 10000000))
+      ->capture_default_str();
+  program.add_option("--steps", a.steps, "solver steps")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  program.add_option("--solver", a.solver, "as for calor sample")->capture_default_str();
+  program.add_option("--guidance", a.guidance, "guidance scale")->capture_default_str();
+  program.add_option("--seed", a.seed, "seed of the noise")->capture_default_str();
+  program.add_option("--patch", a.patch, "patch period, px")
+      ->check(CLI::Range(2, 128))
+      ->capture_default_str();
+  CLI11_PARSE(program, argc, argv);
+  try {
+    return run(a);
+  } catch (const Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return error.exit_status();
+  }
+}

@@ -1,0 +1,117 @@
+#include "calor/metric/classifier.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <fmt/format.h>
+
+#include "calor/core/error.h"
+#include "calor/io/safetensors.h"
+
+namespace calor::metric {
+namespace {
+
+constexpr std::int64_t input_side = 32;
+constexpr std::int64_t piece = 500;  // pictures at a time
+
+class LeNet final : public Classifier {
+ public:
+  explicit LeNet(io::TensorFile weights) : w_(std::move(weights)) {}
+  std::string name() const override { return "LeNet"; }
+
+ protected:
+  Reading read_batch(const at::Tensor& pictures) const override {
+    at::Tensor x = pictures.size(1) == 1 ? pictures : pictures.mean(1, true);
+    x = at::max_pool2d(at::relu(convolve(x, "convnet.c1")), 2);
+    x = at::max_pool2d(at::relu(convolve(x, "convnet.c3")), 2);
+    x = at::relu(convolve(x, "convnet.c5")).flatten(1);
+    const at::Tensor features = at::relu(linear(x, "fc.f6"));
+    return {.features = features.to(at::kDouble), .logits = linear(features, "fc.f7")};
+  }
+
+ private:
+  at::Tensor convolve(const at::Tensor& x, const std::string& name) const {
+    return at::conv2d(x, w_.at(name + ".weight"), w_.at(name + ".bias"));
+  }
+  at::Tensor linear(const at::Tensor& x, const std::string& name) const {
+    return at::linear(x, w_.at(name + ".weight"), w_.at(name + ".bias"));
+  }
+  io::TensorFile w_;
+};
+
+// He et al. (2016) for CIFAR: three stages of 16, 32, 64 channels, shortcuts without weights.
+class CifarResNet final : public Classifier {
+ public:
+  explicit CifarResNet(io::TensorFile weights) : w_(std::move(weights)) {
+    while (w_.contains(fmt::format("layer1.{}.conv1.weight", blocks_))) ++blocks_;
+  }
+  std::string name() const override { return fmt::format("ResNet-{}", 6 * blocks_ + 2); }
+
+ protected:
+  Reading read_batch(const at::Tensor& pictures) const override {
+    const at::Tensor rgb = pictures.expand({-1, 3, -1, -1});
+    const auto per_channel = [](std::initializer_list<double> v) {
+      return at::tensor(at::ArrayRef<double>(v), at::kFloat).reshape({1, 3, 1, 1});
+    };
+    // ImageNet's means and standard deviations, as these networks were trained.
+    at::Tensor x = (rgb - per_channel({0.485, 0.456, 0.406})) / per_channel({0.229, 0.224, 0.225});
+    x = at::relu(normalise(at::conv2d(x, w_.at("conv1.weight"), {}, 1, 1), "bn1"));
+    for (int stage = 1; stage <= 3; ++stage) {
+      for (int i = 0; i < blocks_; ++i) {
+        x = block(x, fmt::format("layer{}.{}.", stage, i), stage > 1 && i == 0);
+      }
+    }
+    const at::Tensor features = x.mean({2, 3});
+    return {.features = features.to(at::kDouble),
+            .logits = at::linear(features, w_.at("linear.weight"), w_.at("linear.bias"))};
+  }
+
+ private:
+  at::Tensor normalise(const at::Tensor& x, const std::string& name) const {
+    return at::batch_norm(x, w_.at(name + ".weight"), w_.at(name + ".bias"),
+                          w_.at(name + ".running_mean"), w_.at(name + ".running_var"), false, 0,
+                          1e-5, false);
+  }
+
+  at::Tensor block(const at::Tensor& x, const std::string& name, bool halve) const {
+    const std::int64_t stride = halve ? 2 : 1;
+    at::Tensor y = at::conv2d(x, w_.at(name + "conv1.weight"), {}, stride, 1);
+    y = at::relu(normalise(y, name + "bn1"));
+    y = normalise(at::conv2d(y, w_.at(name + "conv2.weight"), {}, 1, 1), name + "bn2");
+    if (!halve) return at::relu(y + x);
+    const std::int64_t added = y.size(1) / 4;  // zero channels on either side
+    const at::Tensor small = x.slice(2, 0, std::nullopt, 2).slice(3, 0, std::nullopt, 2);
+    return at::relu(y + at::constant_pad_nd(small, {0, 0, 0, 0, added, added}));
+  }
+
+  io::TensorFile w_;
+  int blocks_ = 0;
+};
+
+}  // namespace
+
+Reading Classifier::read(const at::Tensor& pictures) const {
+  const c10::NoGradGuard no_grad;
+  std::vector<at::Tensor> features;
+  std::vector<at::Tensor> logits;
+  for (const at::Tensor& part : pictures.split(piece)) {
+    const at::Tensor unit = part.to(at::kFloat) / 255;
+    const Reading reading =
+        read_batch(at::upsample_bilinear2d(unit, {input_side, input_side}, false));
+    features.push_back(reading.features);
+    logits.push_back(reading.logits);
+  }
+  return {.features = at::cat(features), .logits = at::cat(logits)};
+}
+
+std::unique_ptr<Classifier> load_classifier(const std::filesystem::path& file) {
+  io::TensorFile weights = io::read_safetensors(file);
+  if (weights.contains("convnet.c1.weight")) return std::make_unique<LeNet>(std::move(weights));
+  if (weights.contains("layer1.0.conv1.weight") && weights.contains("linear.weight")) {
+    return std::make_unique<CifarResNet>(std::move(weights));
+  }
+  throw Error("the weights of LeNet or of a CIFAR ResNet",
+              fmt::format("{}: neither's tensor names", file.string()),
+              "give mnist_lenet.safetensors or cifar10_resnet56.safetensors");
+}
+
+}  // namespace calor::metric

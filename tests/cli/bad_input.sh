@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Whatever a person gets wrong ends in an error of three parts, with status 2 for a wrong request and 1 for anything
+# else, and nothing is lost.
+source "$(dirname "${BASH_SOURCE[0]}")/_lib.sh"
+export CALOR_DATA="$scratch/no-data"
+calor=$CALOR
+train=("$calor" train hdfm-glyphs "${tiny[@]}" train.steps=2)
+
+# Wrong usage.
+expect 2 "subcommand" "$calor"
+expect 2 "nonsense" "$calor" nonsense
+expect 2 "hdfm-glyphs" "$calor" train hdfm-glyph
+expect 2 "none was named" "$calor" train
+expect 2 "did you mean 'train.steps'" "${train[@]}" train.step=3
+expect 2 "an integer at least|an integer 1 to" "${train[@]}" train.steps=0
+expect 2 "an integer" "${train[@]}" train.batch=many
+expect 2 "a number" "${train[@]}" train.lr=nan
+expect 2 "one of linear" "${train[@]}" path.kind=lineal
+expect 2 "true or false" "${train[@]}" data.flip=7
+expect 2 "key=value" "${train[@]}" train.lr
+expect 2 "net.patch = 5" "${train[@]}" net.patch=5 --run patch
+expect 2 "net.heads" "${train[@]}" net.heads=3 --run heads
+expect 2 "layer_sync_from" "${train[@]}" objective.layer_sync=1 --run sync
+expect 2 "--device" "${train[@]}" --device gpu
+expect 2 "cuda" "${train[@]}" --device cuda:7
+printf '[train]\nstpes = 3\n' >typo.toml
+expect 2 "typo.toml: unknown key 'train.stpes'" "$calor" train typo.toml
+expect 2 "did you mean 'train.steps'" "$calor" train typo.toml
+printf '[train\nsteps = 3\n' >broken.toml
+expect 2 "broken.toml, line 1" "$calor" train broken.toml
+expect 1 "missing.toml" "$calor" train missing.toml
+
+# Data.
+expect 1 "calor/mnist|train-images" "$calor" train hdfm-mnist
+expect 1 "no-data" "$calor" train hdfm-mnist
+expect 1 "nowhere" "${train[@]}" data.source=nowhere/at/all
+mkdir -p pictures/a pictures/b empty
+"$calor" sample --help >/dev/null
+expect 1 "empty" "${train[@]}" data.source=empty
+"${train[@]}" --run base --quiet || fail "a run to begin with"
+"$calor" sample base --count 4 --steps 2 --out pictures/a --quiet || fail "pictures to begin with"
+cp pictures/a/*.png pictures/b/
+head -c 60 pictures/a/000000.png >pictures/b/000001.png
+expect 1 "b/000001.png" "${train[@]}" data.source=pictures --run broken
+head -c 60 pictures/a/000000.png >single.png
+
+# Model files and runs.
+expect 1 "does not exist" "$calor" sample nowhere
+expect 1 "no model.safetensors" "$calor" sample empty
+head -c 1000 base/model.safetensors >short.safetensors
+expect 1 "short.safetensors" "$calor" sample short.safetensors
+printf '\x80\x02}q\x00.' >pickle.pt
+expect 1 "pickle" "$calor" info pickle.pt
+expect 1 "single.png" "$calor" info single.png
+expect 2 "label" "$calor" sample base --label 99
+expect 2 "did you mean|--label" "$calor" sample base --label zz
+expect 2 "steps" "$calor" sample base --steps 0
+expect 2 "one of spectral-2m" "$calor" sample base --solver heunn
+expect 2 "out FILE" "$calor" sample base --out picture.jpg
+expect 1 "nowhere.npy" "$calor" sample base --noise nowhere.npy
+expect 2 "lone model file" "$calor" sample base/model.safetensors --ema 2
+expect 2 "count" "$calor" sample base --count 0
+"$calor" sample base --count 4 --steps 2 --out array.npy --quiet
+head -c 90 array.npy >short.npy
+expect 1 "short.npy" "$calor" sample base --noise short.npy
+expect 1 "no tensor of that name|net.pos_embed|shape" "$calor" convert base/model.safetensors --net jit --size B --out x.safetensors
+[[ ! -e x.safetensors ]] || fail "a refused conversion leaves no file"
+
+# Resume.
+expect 2 "train.lr = 0.5" "${train[@]}" train.lr=0.5 --run base
+"$calor" train base --quiet || fail "a run folder resumes"
+md5=$(md5sum <base/model.safetensors)
+flip() { printf "\\x$(printf %02x $((0x$(xxd -p -s "$2" -l 1 "$1" 2>/dev/null || od -An -tx1 -j "$2" -N 1 "$1" | tr -d ' ') ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none; }
+flip base/checkpoints/0000000002/weights.safetensors 400
+expect 1 "checksum|damaged|whole checkpoint" "$calor" train base
+[[ $(md5sum <base/model.safetensors) == "$md5" ]] || fail "a damaged checkpoint leaves the model alone"
+
+# Places that cannot be written. Root may write anywhere, so a file stands where a folder should be.
+touch file
+expect 1 "file" "${train[@]}" --run file/run
+expect 1 "file" "$calor" sample base/model.safetensors --count 1 --steps 1 --out file/grid.png
+[[ ! -e broken && ! -e patch/model.safetensors ]] || fail "refused runs leave nothing that looks trained"
+
+# Errors are JSON where JSON was asked for.
+"$calor" sample nowhere --json 2>/dev/null | grep -q '"expected"' || fail "errors in JSON"
+finish

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Train, sample, inspect, convert: each command does what its help says, on the embedded data set.
+source "$(dirname "${BASH_SOURCE[0]}")/_lib.sh"
+
+"$CALOR" --help | grep -q train || fail "help lists train"
+for command in train sample convert info presets "data list" "data inspect"; do
+  # shellcheck disable=SC2086
+  "$CALOR" $command --help | grep -q Example || fail "'$command --help' has an example"
+done
+"$CALOR" presets | grep -q hdfm-glyphs || fail "presets"
+"$CALOR" presets hdfm-glyphs | grep -q 'kind = "heat"' || fail "one preset"
+"$CALOR" train --settings | grep -q train.steps || fail "settings"
+"$CALOR" data list --json | grep -q '"fashion-mnist"' || fail "data list"
+"$CALOR" data inspect glyphs --out look.png --json >look.json || fail "data inspect"
+grep -q '"channels": 1' look.json && [[ -s look.png ]] || fail "what data inspect says"
+
+"$CALOR" train hdfm-glyphs "${tiny[@]}" train.steps=6 train.checkpoint_every=3 --run run --json >train.json || fail "train"
+grep -q '"outcome": "finished"' train.json || fail "train says so"
+for file in config.toml model.safetensors metrics.jsonl checkpoints/0000000006/manifest.json; do
+  [[ -s run/$file ]] || fail "run folder has $file"
+done
+before=$(cat run/model.safetensors run/metrics.jsonl | md5sum)
+"$CALOR" train hdfm-glyphs "${tiny[@]}" train.steps=6 train.checkpoint_every=3 --run run --quiet || fail "train again"
+[[ $(cat run/model.safetensors run/metrics.jsonl | md5sum) == "$before" ]] || fail "a finished run is left as it is"
+
+sample=("$CALOR" sample run --count 6 --steps 4 --quiet)
+"${sample[@]}" --out grid.png --trajectory steps.png && [[ -s grid.png && -s steps.png ]] || fail "sample grid and trajectory"
+"${sample[@]}" --out a.npy && "${sample[@]}" --out b.npy && cmp a.npy b.npy || fail "same seed, same bytes"
+"${sample[@]}" --seed 1 --out c.npy && ! cmp -s a.npy c.npy || fail "another seed, other pictures"
+"${sample[@]}" --out files && [[ $(ls files | wc -l) == 6 ]] || fail "a folder of pictures"
+cp run/model.safetensors lone.safetensors
+"$CALOR" sample lone.safetensors --count 6 --steps 4 --quiet --out d.npy && cmp a.npy d.npy || fail "a lone model file samples the same"
+for ema in 2 off; do "${sample[@]}" --ema $ema --out e.npy || fail "--ema $ema"; done
+for solver in spectral-2m spectral-1 heun euler paper-heun paper-euler; do
+  "${sample[@]}" --solver $solver --guidance 2 --guidance-interval 0.1 1 --out s.npy || fail "--solver $solver"
+done
+"${sample[@]}" --label A --out l.npy && "${sample[@]}" --label 0 --out m.npy && cmp l.npy m.npy || fail "a label by name and number"
+# A sample is a function of its noise: what --out wrote is of the noise's shape and serves as one.
+"$CALOR" sample run --noise a.npy --steps 4 --out n.npy --quiet || fail "--noise"
+
+"$CALOR" info run --check | grep -q "all weights are finite" || fail "info"
+"$CALOR" info lone.safetensors --json --tensors | grep -q net.pos_embed || fail "info --tensors"
+"$CALOR" convert lone.safetensors --net jit net.width=16 net.depth=2 net.heads=2 net.patch=4 net.bottleneck=8 net.context_tokens=2 \
+  net.refine=4 --picture 28 --channels 1 --classes 16 objective.blur_term=exact --out converted.safetensors --quiet || fail "convert"
+"$CALOR" sample converted.safetensors --count 6 --steps 4 --guidance 1.5 --quiet --out f.npy && cmp a.npy f.npy || fail "converted weights sample the same"
+finish

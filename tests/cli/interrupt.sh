@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# ctest: slow
+# ctest: timeout=900
+# 200 steps are 200 steps, however often they are interrupted: SIGTERM, SIGINT and SIGKILL at random moments, the same
+# command again, and every file of the last checkpoint is byte for byte that of a run that was left alone.
+source "$(dirname "${BASH_SOURCE[0]}")/_lib.sh"
+RANDOM=7  # the moments are the same in every run of this test, as far as a machine's speed allows
+command=("$CALOR" train hdfm-glyphs "${tiny[@]}" train.steps=200 train.checkpoint_every=20 --threads 1 --quiet)
+
+"${command[@]}" --run whole || fail "the run that is left alone"
+
+interruptions=0
+for attempt in $(seq 1 60); do
+  "${command[@]}" --run torn &
+  pid=$!
+  case $((attempt % 3)) in
+    0) signal=TERM ;;
+    1) signal=KILL ;;
+    2) signal=INT ;;
+  esac
+  sleep "$(awk -v r=$RANDOM 'BEGIN {print 0.3 + 2.2 * r / 32768}')"
+  # In the background of a script SIGINT is ignored from the start; the program listens all the same.
+  if kill -$signal $pid 2>/dev/null; then
+    wait $pid
+    status=$?
+    interruptions=$((interruptions + 1))
+    [[ $signal == KILL || $status == 0 ]] || fail "SIG$signal ended with $status instead of 0"
+  else
+    wait $pid || fail "the last run"
+    break
+  fi
+  [[ -e torn/checkpoints/0000000200 ]] && break
+done
+"${command[@]}" --run torn || fail "the end"
+echo "$interruptions interruptions"
+[[ $interruptions -ge 3 ]] || fail "at least three interruptions"
+for file in weights averages optimiser; do
+  cmp whole/checkpoints/0000000200/$file.safetensors torn/checkpoints/0000000200/$file.safetensors || fail "$file differ"
+done
+cmp whole/model.safetensors torn/model.safetensors || fail "the models differ"
+diff <(grep -o '"step":[0-9]*' whole/metrics.jsonl) <(grep -o '"step":[0-9]*' torn/metrics.jsonl) || fail "metrics.jsonl has each step once"
+finish

@@ -1,0 +1,54 @@
+#include "calor/train/optimiser.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace calor::train {
+namespace {
+
+// AdamW written out in float64, three steps.
+TEST(Optimiser, IsAdamW) {
+  const OptimiserSettings s{
+      .lr = 0.1, .beta1 = 0.9, .beta2 = 0.95, .weight_decay = 0.01, .ema = 0.99, .ema2 = 0.05};
+  at::Tensor weights = at::tensor({1.0F, -2.0F, 0.5F});
+  OptimiserState state = OptimiserState::start(weights);
+  std::array<double, 3> w{1, -2, 0.5};
+  std::array<double, 3> m{};
+  std::array<double, 3> v{};
+  std::array<double, 3> ema = w;
+  std::array<double, 3> ema2 = w;
+  for (int n = 1; n <= 3; ++n) {
+    const at::Tensor gradient = at::tensor({0.4F * static_cast<float>(n), -3.0F, 0.0F});
+    update(weights, gradient, 0.5, s, state);
+    for (std::size_t i = 0; i < 3; ++i) {
+      const double g = 0.5 * gradient[static_cast<std::int64_t>(i)].item<double>();
+      m[i] = 0.9 * m[i] + 0.1 * g;
+      v[i] = 0.95 * v[i] + 0.05 * g * g;
+      const double mh = m[i] / (1 - std::pow(0.9, n));
+      const double vh = v[i] / (1 - std::pow(0.95, n));
+      w[i] = w[i] * (1 - 0.1 * 0.01) - 0.1 * mh / (std::sqrt(vh) + 1e-8);
+      const double ramp = (1.0 + n) / (10.0 + n);
+      ema[i] = std::min(0.99, ramp) * ema[i] + (1 - std::min(0.99, ramp)) * w[i];
+      ema2[i] = 0.05 * ema2[i] + 0.95 * w[i];
+      const auto k = static_cast<std::int64_t>(i);
+      EXPECT_NEAR(weights[k].item<double>(), w[i], 2e-6);
+      EXPECT_NEAR(state.ema[k].item<double>(), ema[i], 2e-6);
+      EXPECT_NEAR(state.ema2[k].item<double>(), ema2[i], 2e-6);
+    }
+  }
+  EXPECT_EQ(state.updates, 3);
+}
+
+TEST(Optimiser, LearningRateSchedule) {
+  EXPECT_DOUBLE_EQ(scheduled_lr(1, 10, 0.3, 100, 0), 0.1);
+  EXPECT_DOUBLE_EQ(scheduled_lr(1, 10, 0.3, 100, 9), 1);
+  EXPECT_DOUBLE_EQ(scheduled_lr(1, 10, 0.3, 100, 70), 1);
+  EXPECT_DOUBLE_EQ(scheduled_lr(1, 10, 0.3, 100, 85), 0.5);
+  EXPECT_DOUBLE_EQ(scheduled_lr(1, 10, 0, 100, 99), 1);
+  EXPECT_NEAR(scheduled_lr(1, 0, 0.3, 100, 99), 1.0 / 30, 1e-12);
+}
+
+}  // namespace
+}  // namespace calor::train

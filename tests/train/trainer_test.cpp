@@ -1,0 +1,248 @@
+#include "calor/train/trainer.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "calor/core/error.h"
+#include "calor/flow/model_file.h"
+#include "calor/io/atomic_file.h"
+#include "calor/solve/generate.h"
+
+namespace calor::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A folder that goes with the test.
+class Folder {
+ public:
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "calor-train-XXXXXX").string();
+    path_ = mkdtemp(name.data());
+  }
+  ~Folder() { fs::remove_all(path_); }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+std::shared_ptr<data::ImageDataset> some_pictures(std::int64_t seed = 1) {
+  const at::Tensor labels = at::arange(40, at::kLong) % 2;
+  const at::Tensor pictures = at::randint(
+      0, 256, {40, 1, 8, 8}, at::detail::createCPUGenerator(static_cast<std::uint64_t>(seed)),
+      at::TensorOptions(at::kByte));
+  return data::make_tensor_dataset(
+      {.channels = 1, .height = 8, .width = 8, .class_names = {"a", "b"}}, pictures, labels);
+}
+
+RunConfig tiny(std::int64_t steps) {
+  RunConfig config;
+  config.data.flip = true;
+  config.model.path.kind = path::PathKind::heat;
+  config.model.net = {.width = 16,
+                      .depth = 2,
+                      .heads = 2,
+                      .patch = 4,
+                      .bottleneck = 8,
+                      .context_tokens = 2,
+                      .context_start = 1,
+                      .dropout = 0.1,
+                      .refine = 4};
+  config.model.time.mixture = 0.3;
+  config.model.objective.balance = 0.5;
+  config.model.objective.layer_sync = 0.1;
+  config.model.objective.layer_sync_to = 1;
+  config.train.steps = steps;
+  config.train.batch = 8;
+  config.train.warmup = 2;
+  config.train.decay = 0;
+  config.train.checkpoint_every = 3;
+  config.train.precision = net::Precision::fp32;
+  config.train.products = net::Products::standard;
+  return config;
+}
+
+struct Losses final : TrainObserver {
+  std::vector<double> values;
+  std::vector<std::string> warnings;
+  void on_step(const Trainer&, const StepReport& report) override { values.push_back(report.loss); }
+  void on_warning(const std::string& text) override { warnings.push_back(text); }
+};
+
+std::string bytes_of(const fs::path& file) { return io::read_text(file); }
+
+void train(const RunConfig& config, const fs::path& folder, Losses& losses) {
+  Trainer(config, some_pictures(), folder, at::kCPU, losses).run();
+}
+
+// A run in three pieces (one stop falls between checkpoints) ends with the same bytes as one that
+// never stopped. The schedule's length must be the same in all pieces, so the stops are made by
+// copying what a run had saved at that moment.
+TEST(Trainer, ResumesBitForBit) {
+  Folder whole;
+  Losses losses;
+  train(tiny(9), whole.path(), losses);
+  Folder resumed;
+  Losses first;
+  RunConfig cut = tiny(9);
+  cut.train.keep_checkpoints = 9;
+  train(cut, resumed.path(), first);
+  fs::remove_all(resumed.path() / "checkpoints" / "0000000009");
+  fs::remove_all(resumed.path() / "checkpoints" / "0000000006");
+  fs::remove(resumed.path() / "model.safetensors");
+  Losses rest;
+  train(cut, resumed.path(), rest);
+  EXPECT_EQ(rest.values.size(), 6U);
+  EXPECT_EQ(bytes_of(whole.path() / "checkpoints/0000000009/weights.safetensors"),
+            bytes_of(resumed.path() / "checkpoints/0000000009/weights.safetensors"));
+  EXPECT_EQ(bytes_of(whole.path() / "checkpoints/0000000009/optimiser.safetensors"),
+            bytes_of(resumed.path() / "checkpoints/0000000009/optimiser.safetensors"));
+  EXPECT_EQ(bytes_of(whole.path() / "checkpoints/0000000009/averages.safetensors"),
+            bytes_of(resumed.path() / "checkpoints/0000000009/averages.safetensors"));
+}
+
+TEST(Trainer, LearnsOnePicture) {
+  RunConfig config = tiny(150);
+  config.train.lr = 1e-2;
+  config.train.checkpoint_every = 150;
+  config.model.objective.layer_sync = 0;
+  config.model.net.dropout = 0;
+  config.data.flip = false;
+  const at::Tensor picture = some_pictures()->picture(0);
+  const auto set = data::make_tensor_dataset(
+      {.channels = 1, .height = 8, .width = 8, .class_names = {}},
+      picture.unsqueeze(0).repeat({8, 1, 1, 1}), at::zeros({8}, at::kLong));
+  Folder folder;
+  Losses losses;
+  Trainer trainer(config, set, folder.path(), at::kCPU, losses);
+  trainer.run();
+  EXPECT_LT(losses.values.back(), 0.2 * losses.values.front());
+  // The model file alone samples that picture.
+  const auto model = flow::load_model(folder.path() / "model.safetensors", at::kCPU);
+  const auto made =
+      solve::generate(*model.flow, model.flow->initial_noise(solve::sampling_keys(0, 0, 4)),
+                      at::zeros({4}, at::kLong), solve::options_from_notes(model.notes, "m"));
+  const at::Tensor error = (made.pictures - data::to_unit_range(picture)).square().mean().sqrt();
+  EXPECT_LT(error.item<double>(), 0.35);  // pixels are uniform in [-1, 1]: a guess would be .58 off
+}
+
+// Half-size micro-batches give the whole batch's gradient; rounding differs.
+TEST(Trainer, MicroBatchesGiveTheSameLosses) {
+  RunConfig config = tiny(4);
+  config.model.net.dropout = 0;  // masks are drawn per pass
+  config.model.objective.layer_sync = 0;
+  Folder a;
+  Folder b;
+  Losses whole;
+  Losses micro;
+  train(config, a.path(), whole);
+  config.train.micro_batch = 3;
+  train(config, b.path(), micro);
+  for (std::size_t i = 0; i < whole.values.size(); ++i) {
+    EXPECT_NEAR(micro.values[i] / whole.values[i], 1, 1e-4);
+  }
+}
+
+TEST(Trainer, ANonFiniteStepChangesNothing) {
+  RunConfig config = tiny(6);
+  config.train.lr = 10;
+  config.train.warmup = 0;
+  config.train.clip = 0;
+  config.train.max_bad_steps = 2;
+  config.model.path.noise_scale = 1e3;
+  Folder folder;
+  struct Poison final : TrainObserver {
+    std::int64_t bad = 0;
+    at::Tensor before;
+    void on_step(const Trainer& trainer, const StepReport& report) override {
+      const at::Tensor flat = trainer.flow().network().parameters().flat();
+      if (report.bad) {
+        ++bad;
+        EXPECT_TRUE(at::allclose(flat, before, 0, 0, true));
+      }
+      if (report.step == 2) {
+        at::Tensor weights = flat.narrow(0, 0, 1);
+        weights.fill_(std::numeric_limits<float>::quiet_NaN());
+      }
+      before = flat.clone();
+    }
+  } poison;
+  Trainer trainer(config, some_pictures(), folder.path(), at::kCPU, poison);
+  EXPECT_THROW(trainer.run(), Error);
+  EXPECT_EQ(poison.bad, 2);
+}
+
+TEST(Trainer, RefusesAnotherDataSet) {
+  Folder folder;
+  Losses losses;
+  train(tiny(3), folder.path(), losses);
+  EXPECT_THROW(Trainer(tiny(6), some_pictures(2), folder.path(), at::kCPU, losses), Error);
+}
+
+TEST(Checkpoint, AFlippedByteIsFoundAndTheOlderOneTaken) {
+  Folder folder;
+  Losses losses;
+  train(tiny(6), folder.path(), losses);
+  const fs::path file = folder.path() / "checkpoints/0000000006/optimiser.safetensors";
+  std::string bytes = bytes_of(file);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  std::ofstream(file, std::ios::binary) << bytes;
+  Losses again;
+  train(tiny(9), folder.path(), again);
+  EXPECT_EQ(again.values.size(), 6U);  // from step 3
+  ASSERT_EQ(again.warnings.size(), 1U);
+  EXPECT_NE(again.warnings[0].find("0000000006"), std::string::npos);
+}
+
+TEST(Checkpoint, LeftoversOfInterruptedWritesAreNoCheckpoints) {
+  Folder folder;
+  Losses losses;
+  train(tiny(3), folder.path(), losses);
+  fs::create_directories(folder.path() / "checkpoints/0000000099.tmp");
+  std::ofstream(folder.path() / "checkpoints/0000000099.tmp/weights.safetensors") << "half";
+  Losses rest;
+  train(tiny(6), folder.path(), rest);
+  EXPECT_EQ(rest.values.size(), 3U);
+  EXPECT_FALSE(fs::exists(folder.path() / "checkpoints/0000000099.tmp"));
+}
+
+TEST(ModelFile, CarriesEverythingAndRoundTrips) {
+  Folder folder;
+  Losses losses;
+  train(tiny(3), folder.path(), losses);
+  const fs::path file = folder.path() / "model.safetensors";
+  const auto model = flow::load_model(file, at::kCPU);
+  EXPECT_EQ(model.flow->pictures().class_names, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(model.flow->options().net.width, 16);
+  EXPECT_EQ(model.notes.at("calor.step"), "3");
+  flow::save_model(folder.path() / "again.safetensors", *model.flow, model.notes);
+  EXPECT_EQ(bytes_of(file), bytes_of(folder.path() / "again.safetensors"));
+}
+
+TEST(Generate, SameSeedSamePictureWhateverTheBatch) {
+  Folder folder;
+  Losses losses;
+  train(tiny(3), folder.path(), losses);
+  const auto model = flow::load_model(folder.path() / "model.safetensors", at::kCPU);
+  const at::Tensor noise = model.flow->initial_noise(solve::sampling_keys(5, 0, 7));
+  const at::Tensor labels = at::arange(7, at::kLong) % 2;
+  auto options = solve::options_from_notes(model.notes, "m");
+  options.guidance.scale = 2;
+  const at::Tensor whole = solve::generate(*model.flow, noise, labels, options).pictures;
+  EXPECT_TRUE(at::equal(whole, solve::generate(*model.flow, noise, labels, options).pictures));
+  options.batch = 3;
+  const at::Tensor pieces = solve::generate(*model.flow, noise, labels, options).pictures;
+  EXPECT_TRUE(at::allclose(whole, pieces, 1e-4, 1e-5));
+  // Item 4 alone is item 4.
+  EXPECT_TRUE(at::equal(noise[4], model.flow->initial_noise(solve::sampling_keys(5, 4, 1))[0]));
+}
+
+}  // namespace
+}  // namespace calor::train
