@@ -1,12 +1,17 @@
 // calor: trains, samples and describes flow-matching generative models.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <new>
+#include <string>
+#include <vector>
 
 #include "app/command.h"
 #include "calor/core/device.h"
@@ -46,7 +51,10 @@ int report(const CLI::App& program, const Globals& globals, const CLI::ParseErro
 void let_idle_threads_sleep(char** argv) {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   setenv("OMP_WAIT_POLICY", "passive", 1);
-  execv("/proc/self/exe", argv);  // returns only where it failed: then the default stays
+  // By its real path, so that the process keeps its name. It returns only where it failed: then the
+  // default stays.
+  std::error_code ignored;
+  execv(std::filesystem::read_symlink("/proc/self/exe", ignored).c_str(), argv);
 }
 
 calor::Error unexpected(const std::exception& error) {
@@ -58,6 +66,19 @@ calor::Error unexpected(const std::exception& error) {
   const std::string what = error.what();
   return {"the work to go through", what.substr(0, what.find('\n')),
           "if the input is in order this is a fault of Calor: please report it with the command"};
+}
+
+// The parser would only say that a subcommand is missing.
+void check_command(const CLI::App& program, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return;
+  std::vector<std::string> names;
+  for (const CLI::App* command : program.get_subcommands({})) names.push_back(command->get_name());
+  if (std::find(names.begin(), names.end(), argv[1]) != names.end()) return;
+  const std::string nearest = calor::nearest_name(argv[1], names);
+  throw calor::usage_error(fmt::format("a command: {}", fmt::join(names, ", ")),
+                           fmt::format("'{}'", argv[1]),
+                           nearest.empty() ? "see calor --help"
+                                           : fmt::format("did you mean '{}'?", nearest));
 }
 
 }  // namespace
@@ -79,6 +100,7 @@ int main(int argc, char** argv) {
   calor::app::add_presets(program, globals);
   calor::app::add_data(program, globals);
   try {
+    check_command(program, argc, argv);
     program.parse(argc, argv);
     return 0;
   } catch (const CLI::ParseError& error) {

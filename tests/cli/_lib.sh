@@ -15,6 +15,14 @@ fail() {
 tiny=(net.width=16 net.depth=2 net.heads=2 net.bottleneck=8 net.context_tokens=2 net.refine=4 train.batch=16
   train.precision=fp32 train.products=standard train.sample_every=0)
 
+# says PATTERN COMMAND...: standard output matches PATTERN, whatever the exit status.
+says() {
+  local pattern=$1 output
+  shift
+  output=$("$@" 2>/dev/null </dev/null)
+  grep -qE -- "$pattern" <<<"$output" || fail "'$*' does not print '$pattern': $output"
+}
+
 # expect STATUS PATTERN COMMAND...: the exit status, and an error in three parts that matches PATTERN.
 expect() {
   local status=$1 pattern=$2 output result

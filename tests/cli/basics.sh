@@ -2,15 +2,15 @@
 # Train, sample, inspect, convert: each command does what its help says, on the embedded data set.
 source "$(dirname "${BASH_SOURCE[0]}")/_lib.sh"
 
-"$CALOR" --help | grep -q train || fail "help lists train"
+says train "$CALOR" --help
 for command in train sample convert info presets "data list" "data inspect"; do
   # shellcheck disable=SC2086
-  "$CALOR" $command --help | grep -q Example || fail "'$command --help' has an example"
+  says Example "$CALOR" $command --help
 done
-"$CALOR" presets | grep -q hdfm-glyphs || fail "presets"
-"$CALOR" presets hdfm-glyphs | grep -q 'kind = "heat"' || fail "one preset"
-"$CALOR" train --settings | grep -q train.steps || fail "settings"
-"$CALOR" data list --json | grep -q '"fashion-mnist"' || fail "data list"
+says hdfm-glyphs "$CALOR" presets
+says 'kind = "heat"' "$CALOR" presets hdfm-glyphs
+says train.steps "$CALOR" train --settings
+says '"fashion-mnist"' "$CALOR" data list --json
 "$CALOR" data inspect glyphs --out look.png --json >look.json || fail "data inspect"
 grep -q '"channels": 1' look.json && [[ -s look.png ]] || fail "what data inspect says"
 
@@ -38,8 +38,8 @@ done
 # A sample is a function of its noise: what --out wrote is of the noise's shape and serves as one.
 "$CALOR" sample run --noise a.npy --steps 4 --out n.npy --quiet || fail "--noise"
 
-"$CALOR" info run --check | grep -q "all weights are finite" || fail "info"
-"$CALOR" info lone.safetensors --json --tensors | grep -q net.pos_embed || fail "info --tensors"
+says "all weights are finite" "$CALOR" info run --check
+says net.pos_embed "$CALOR" info lone.safetensors --json --tensors
 "$CALOR" convert lone.safetensors --net jit net.width=16 net.depth=2 net.heads=2 net.patch=4 net.bottleneck=8 net.context_tokens=2 \
   net.refine=4 --picture 28 --channels 1 --classes 16 objective.blur_term=exact --out converted.safetensors --quiet || fail "convert"
 "$CALOR" sample converted.safetensors --count 6 --steps 4 --guidance 1.5 --quiet --out f.npy && cmp a.npy f.npy || fail "converted weights sample the same"

@@ -5,7 +5,7 @@
 # command again, and every file of the last checkpoint is byte for byte that of a run that was left alone.
 source "$(dirname "${BASH_SOURCE[0]}")/_lib.sh"
 RANDOM=7  # the moments are the same in every run of this test, as far as a machine's speed allows
-command=("$CALOR" train hdfm-glyphs "${tiny[@]}" train.steps=200 train.checkpoint_every=20 --threads 1 --quiet)
+command=("$CALOR" train hdfm-glyphs "${tiny[@]}" train.steps=200 train.batch=64 train.checkpoint_every=20 --threads 1 --quiet)
 
 "${command[@]}" --run whole || fail "the run that is left alone"
 
@@ -18,7 +18,7 @@ for attempt in $(seq 1 60); do
     1) signal=KILL ;;
     2) signal=INT ;;
   esac
-  sleep "$(awk -v r=$RANDOM 'BEGIN {print 0.3 + 2.2 * r / 32768}')"
+  sleep "$(awk -v r=$RANDOM 'BEGIN {print 0.4 + 1.6 * r / 32768}')"
   # In the background of a script SIGINT is ignored from the start; the program listens all the same.
   if kill -$signal $pid 2>/dev/null; then
     wait $pid
