@@ -75,10 +75,9 @@ void check_command(const CLI::App& program, int argc, char** argv) {
   for (const CLI::App* command : program.get_subcommands({})) names.push_back(command->get_name());
   if (std::find(names.begin(), names.end(), argv[1]) != names.end()) return;
   const std::string nearest = calor::nearest_name(argv[1], names);
-  throw calor::usage_error(fmt::format("a command: {}", fmt::join(names, ", ")),
-                           fmt::format("'{}'", argv[1]),
-                           nearest.empty() ? "see calor --help"
-                                           : fmt::format("did you mean '{}'?", nearest));
+  throw calor::usage_error(
+      fmt::format("a command: {}", fmt::join(names, ", ")), fmt::format("'{}'", argv[1]),
+      nearest.empty() ? "see calor --help" : fmt::format("did you mean '{}'?", nearest));
 }
 
 }  // namespace

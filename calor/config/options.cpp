@@ -38,12 +38,6 @@ std::string range_text(const Range<T>& range) {
   return {};
 }
 
-template <class T>
-void check_range(T value, const Range<T>& range, const char* kind) {
-  if (value >= range.low && value <= range.high) return;  // false for NaN
-  throw fmt::format("{} {}", kind, range_text(range));
-}
-
 // Whole doubles (1e5, 64.0) are accepted where an integer is asked for, and integers for numbers.
 std::optional<std::int64_t> as_integer(const Value& value) {
   if (const auto* integer = std::get_if<std::int64_t>(&value)) return *integer;
@@ -61,6 +55,18 @@ std::optional<double> as_number(const Value& value) {
     return static_cast<double>(*integer);
   }
   return std::nullopt;
+}
+
+// An option without range or unit.
+Option make_option(std::string key, std::string type, std::string text,
+                   std::function<void(const Value&)> set, std::function<Value()> get) {
+  Option option;
+  option.key = std::move(key);
+  option.type = std::move(type);
+  option.text = std::move(text);
+  option.set = std::move(set);
+  option.get = std::move(get);
+  return option;
 }
 
 std::optional<Value> scalar(const toml::node& node) {
@@ -129,75 +135,56 @@ Option& Options::add_option(Option option) {
 }
 
 Option& Options::add(std::string key, bool& variable, std::string text) {
-  auto set = [&variable](const Value& value) {
-    if (const auto* v = std::get_if<bool>(&value)) {
-      variable = *v;
-    } else {
-      throw std::string("true or false");
-    }
-  };
-  return add_option({.key = std::move(key),
-                     .type = "true|false",
-                     .range = {},
-                     .unit = {},
-                     .text = std::move(text),
-                     .default_text = {},
-                     .set = set,
-                     .get = [&variable] { return Value{variable}; }});
+  return add_option(make_option(
+      std::move(key), "true|false", std::move(text),
+      [&variable](const Value& value) {
+        const auto* v = std::get_if<bool>(&value);
+        if (v == nullptr) throw std::string("true or false");
+        variable = *v;
+      },
+      [&variable] { return Value{variable}; }));
 }
 
 Option& Options::add(std::string key, std::int64_t& variable, Range<std::int64_t> range,
                      std::string unit, std::string text) {
-  auto set = [&variable, range](const Value& value) {
-    const auto v = as_integer(value);
-    if (!v) throw std::string("an integer ") + range_text(range);
-    check_range(*v, range, "an integer");
-    variable = *v;
-  };
-  return add_option({.key = std::move(key),
-                     .type = "integer",
-                     .range = range_text(range),
-                     .unit = std::move(unit),
-                     .text = std::move(text),
-                     .default_text = {},
-                     .set = set,
-                     .get = [&variable] { return Value{variable}; }});
+  return add_number(std::move(key), "integer", variable, range, std::move(unit), std::move(text),
+                    as_integer);
 }
 
 Option& Options::add(std::string key, double& variable, Range<double> range, std::string unit,
                      std::string text) {
-  auto set = [&variable, range](const Value& value) {
-    const auto v = as_number(value);
-    if (!v) throw std::string("a number ") + range_text(range);
-    check_range(*v, range, "a number");
-    variable = *v;
-  };
-  return add_option({.key = std::move(key),
-                     .type = "number",
-                     .range = range_text(range),
-                     .unit = std::move(unit),
-                     .text = std::move(text),
-                     .default_text = {},
-                     .set = set,
-                     .get = [&variable] { return Value{variable}; }});
+  return add_number(std::move(key), "number", variable, range, std::move(unit), std::move(text),
+                    as_number);
+}
+
+template <class T>
+Option& Options::add_number(std::string key, const char* type, T& variable, Range<T> range,
+                            std::string unit, std::string text,
+                            std::optional<T> (*convert)(const Value&)) {
+  const std::string kind = std::string(type == std::string_view("integer") ? "an " : "a ") + type;
+  Option option = make_option(
+      std::move(key), type, std::move(text),
+      [&variable, range, kind, convert](const Value& value) {
+        const auto v = convert(value);
+        // A NaN lies in no range.
+        if (!v || !(*v >= range.low && *v <= range.high)) throw kind + " " + range_text(range);
+        variable = *v;
+      },
+      [&variable] { return Value{variable}; });
+  option.range = range_text(range);
+  option.unit = std::move(unit);
+  return add_option(std::move(option));
 }
 
 Option& Options::add(std::string key, std::string& variable, std::string text) {
-  auto set = [&variable](const Value& value) {
-    if (const auto* v = std::get_if<std::string>(&value)) {
-      variable = *v;
-    } else {
-      throw std::string("a text in quotation marks");
-    }
-  };
-  return add_option({.key = std::move(key),
-                     .type = "text",
-                     .range = {},
-                     .unit = {},
-                     .text = std::move(text),
-                     .default_text = {},
-                     .set = set,
-                     .get = [&variable] { return Value{variable}; }});
+  return add_option(make_option(
+      std::move(key), "text", std::move(text),
+      [&variable](const Value& value) {
+        const auto* v = std::get_if<std::string>(&value);
+        if (v == nullptr) throw std::string("a text in quotation marks");
+        variable = *v;
+      },
+      [&variable] { return Value{variable}; }));
 }
 
 Option detail::choice_option(std::string key,
@@ -217,14 +204,7 @@ Option detail::choice_option(std::string key,
     throw "one of " + type;
   };
   auto get = [names_texts, get_index] { return Value{names_texts.at(get_index()).first}; };
-  return {.key = std::move(key),
-          .type = type,
-          .range = {},
-          .unit = {},
-          .text = std::move(text),
-          .default_text = {},
-          .set = set,
-          .get = get};
+  return make_option(std::move(key), type, std::move(text), set, get);
 }
 
 const Option* Options::find(std::string_view key) const {

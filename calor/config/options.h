@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <limits>
-#include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -74,6 +74,9 @@ class Options {
 
  private:
   Option& add_option(Option option);
+  template <class T>
+  Option& add_number(std::string key, const char* type, T& variable, Range<T> range,
+                     std::string unit, std::string text, std::optional<T> (*convert)(const Value&));
   void set(std::string_view key, const Value& value, const std::string& origin);
   std::vector<Option> options_;
 };

@@ -58,7 +58,9 @@ at::Tensor rotary_table(std::int64_t still, std::int64_t rows, std::int64_t colu
   const std::int64_t pairs = head_dim / 4;  // per axis
   const at::Tensor k = at::arange(pairs, at::kDouble) / static_cast<double>(pairs);
   const at::Tensor frequencies = at::pow(1e4, -k);
-  const auto turn = [&](std::int64_t n) { return at::arange(n, at::kDouble).unsqueeze(1) * frequencies; };
+  const auto turn = [&](std::int64_t n) {
+    return at::arange(n, at::kDouble).unsqueeze(1) * frequencies;
+  };
   const at::Tensor by_row = turn(rows).unsqueeze(1).expand({rows, columns, pairs});
   const at::Tensor by_column = turn(columns).unsqueeze(0).expand({rows, columns, pairs});
   at::Tensor angle = at::cat({by_row, by_column}, 2).reshape({rows * columns, 2 * pairs});

@@ -40,9 +40,9 @@ at::Tensor time_sinusoid(const at::Tensor& t);
 // second from the row.
 at::Tensor sincos_positions(std::int64_t rows, std::int64_t columns, std::int64_t width);
 
-// Rotary positions in two dimensions: complex units [tokens, head_dim / 2], one for each adjacent pair
-// of a head's numbers; the first half of a head is turned by the row, the second by the column.
-// `still` tokens in front are not turned.
+// Rotary positions in two dimensions: complex units [tokens, head_dim / 2], one for each adjacent
+// pair of a head's numbers; the first half of a head is turned by the row, the second by the
+// column. `still` tokens in front are not turned.
 at::Tensor rotary_table(std::int64_t still, std::int64_t rows, std::int64_t columns,
                         std::int64_t head_dim);
 // x [N, heads, tokens, head_dim], fp32, each pair multiplied as a complex number.

@@ -42,12 +42,12 @@ at::Tensor TrainingTimes::draw(std::span<const RandomKey> keys) const {
   return t;
 }
 
-// The trapezoid rule in logit(t), which converges exponentially for a Gaussian and reaches its tails:
-// weights of the loss grow so steeply towards the data that they decide the means.
+// The trapezoid rule in logit(t), which converges exponentially for a Gaussian and reaches its
+// tails: weights of the loss grow so steeply towards the data that they decide the means.
 TrainingTimes::Quadrature TrainingTimes::quadrature() const {
   constexpr std::int64_t nodes = 257;
-  constexpr double reach = 8;         // standard deviations
-  constexpr std::int64_t powers = 32; // midpoints in log m
+  constexpr double reach = 8;          // standard deviations
+  constexpr std::int64_t powers = 32;  // midpoints in log m
   const at::Tensor u = at::linspace(-reach, reach, nodes, at::kDouble);
   const at::Tensor density = (-u.square() / 2).exp();
   const at::Tensor probability = density / density.sum();
@@ -58,8 +58,8 @@ TrainingTimes::Quadrature TrainingTimes::quadrature() const {
   const at::Tensor mixed = at::pow(t.unsqueeze(1), power.unsqueeze(0)).flatten();
   const at::Tensor mixed_probability =
       (probability / powers).unsqueeze(1).expand({nodes, powers}).flatten();
-  return {at::cat({t, mixed}), at::cat({probability * (1 - options_.mixture),
-                                        mixed_probability * options_.mixture})};
+  return {at::cat({t, mixed}),
+          at::cat({probability * (1 - options_.mixture), mixed_probability * options_.mixture})};
 }
 
 }  // namespace calor::path

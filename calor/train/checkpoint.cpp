@@ -67,6 +67,26 @@ at::Tensor vector_of(const io::TensorFile& file, const char* name, const fs::pat
               "remove this checkpoint's folder to go on from an older one");
 }
 
+void write_checkpoint(const fs::path& folder, const Checkpoint& c) {
+  json files;
+  write_tensors(folder, weights_name, {.tensors = {{"weights", c.weights}}, .metadata = {}}, files);
+  write_tensors(folder, averages_name,
+                {.tensors = {{"ema", c.optimiser.ema}, {"ema2", c.optimiser.ema2}}, .metadata = {}},
+                files);
+  write_tensors(folder, optimiser_name,
+                {.tensors = {{"first_moment", c.optimiser.first_moment},
+                             {"second_moment", c.optimiser.second_moment}},
+                 .metadata = {}},
+                files);
+  const json manifest{{"step", c.progress.step},
+                      {"bad_steps", c.progress.bad_steps},
+                      {"bad_in_a_row", c.progress.bad_in_a_row},
+                      {"updates", c.optimiser.updates},
+                      {"data", c.data_fingerprint},
+                      {"files", files}};
+  io::write_file_atomically(folder / manifest_name, manifest.dump(2) + "\n");
+}
+
 Checkpoint read_checkpoint(const fs::path& folder) {
   const json manifest = json::parse(io::read_text(folder / manifest_name));
   for (const auto& [name, expected] : manifest.at("files").items()) {
@@ -103,23 +123,12 @@ void save_checkpoint(const fs::path& run, const Checkpoint& c, std::int64_t keep
   fs::remove_all(folder, ignored);
   fs::remove_all(final_folder, ignored);
   io::make_folder(folder);
-  json files;
-  write_tensors(folder, weights_name, {.tensors = {{"weights", c.weights}}, .metadata = {}}, files);
-  write_tensors(folder, averages_name,
-                {.tensors = {{"ema", c.optimiser.ema}, {"ema2", c.optimiser.ema2}}, .metadata = {}},
-                files);
-  write_tensors(folder, optimiser_name,
-                {.tensors = {{"first_moment", c.optimiser.first_moment},
-                             {"second_moment", c.optimiser.second_moment}},
-                 .metadata = {}},
-                files);
-  const json manifest{{"step", c.progress.step},
-                      {"bad_steps", c.progress.bad_steps},
-                      {"bad_in_a_row", c.progress.bad_in_a_row},
-                      {"updates", c.optimiser.updates},
-                      {"data", c.data_fingerprint},
-                      {"files", files}};
-  io::write_file_atomically(folder / manifest_name, manifest.dump(2) + "\n");
+  try {
+    write_checkpoint(folder, c);
+  } catch (...) {
+    fs::remove_all(folder, ignored);  // a full disk is not helped by half a checkpoint
+    throw;
+  }
   io::commit_folder(folder, final_folder);
   remove_old(run, keep);
 }

@@ -9,15 +9,7 @@
 namespace calor::net {
 namespace {
 
-const JitOptions small{.width = 64,
-                       .depth = 4,
-                       .heads = 4,
-                       .patch = 4,
-                       .bottleneck = 16,
-                       .context_tokens = 4,
-                       .context_start = 2,
-                       .dropout = 0,
-                       .refine = 0};
+const JitOptions& small = test::golden_jit;
 const PictureShape rgb16{.channels = 3, .height = 16, .width = 16, .classes = 5};
 
 void expect_forward_and_gradients(const io::TensorFile& golden, const io::TensorFile& weights,

@@ -159,16 +159,8 @@ TEST(Golden, HdfmLoss) {
   const at::Tensor z = objective.noisy(x, noise, t);
   test::expect_close(z, golden.at("loss.z_t"), 1e-5, "z_t");
   test::expect_close(objective.velocity(x, z, t), golden.at("loss.v_target"), 1e-5, "v_target");
-  const auto network = net::make_jit({.width = 64,
-                                      .depth = 4,
-                                      .heads = 4,
-                                      .patch = 4,
-                                      .bottleneck = 16,
-                                      .context_tokens = 4,
-                                      .context_start = 2,
-                                      .dropout = 0,
-                                      .refine = 0},
-                                     {.channels = 3, .height = 16, .width = 16, .classes = 5});
+  const auto network =
+      net::make_jit(test::golden_jit, {.channels = 3, .height = 16, .width = 16, .classes = 5});
   network->parameters().load(weights.tensors, "golden");
   const at::Tensor prediction = network->forward({.z = z, .t = t, .y = golden.at("loss.y")});
   test::expect_close(prediction, golden.at("loss.x_pred"), 1e-5, "x_pred");

@@ -207,15 +207,7 @@ TEST(Golden, PaperSamplers) {
   CALOR_GOLDEN(weights, "jit_small_weights.safetensors");
   flow::ModelOptions model;
   model.objective.blur_term = objective::BlurTerm::paper;
-  model.net = {.width = 64,
-               .depth = 4,
-               .heads = 4,
-               .patch = 4,
-               .bottleneck = 16,
-               .context_tokens = 4,
-               .context_start = 2,
-               .dropout = 0,
-               .refine = 0};
+  model.net = test::golden_jit;
   flow::Flow flow(
       model, {.channels = 3, .height = 16, .width = 16, .class_names = {"0", "1", "2", "3", "4"}},
       at::kCPU);

@@ -10,6 +10,7 @@
 
 #include "calor/data/open.h"
 #include "calor/io/safetensors.h"
+#include "calor/net/jit.h"
 
 namespace calor::test {
 
@@ -31,6 +32,17 @@ inline void expect_close(const at::Tensor& a, const at::Tensor& b, double tolera
   const double scale = reference.abs().max().item<double>();
   EXPECT_LE(error, tolerance * scale) << what << ": relative error " << error / scale;
 }
+
+// The network of the reference files: 334,848 parameters with the positions.
+inline const net::JitOptions golden_jit{.width = 64,
+                                        .depth = 4,
+                                        .heads = 4,
+                                        .patch = 4,
+                                        .bottleneck = 16,
+                                        .context_tokens = 4,
+                                        .context_start = 2,
+                                        .dropout = 0,
+                                        .refine = 0};
 
 }  // namespace calor::test
 

@@ -1,5 +1,5 @@
-// RMS normalisation in one pass forward and one backward, saving only the input and one number a row;
-// and the readable reference that it is tested against.
+// RMS normalisation in one pass forward and one backward, saving only the input and one number a
+// row; and the readable reference that it is tested against.
 #pragma once
 
 #include <ATen/core/Tensor.h>
