@@ -2,13 +2,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 #include <new>
 #include <string>
 #include <vector>
@@ -45,18 +41,6 @@ int report(const CLI::App& program, const Globals& globals, const CLI::ParseErro
                                    "see 'calor COMMAND --help', which ends with examples"));
 }
 
-// Idle threads of the pool spin by default and take cores from others; where anything else runs,
-// training slows down several times. The pool reads its policy when the program is loaded, so it is
-// set here and the program begins again.
-void let_idle_threads_sleep(char** argv) {
-  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
-  setenv("OMP_WAIT_POLICY", "passive", 1);
-  // By its real path, so that the process keeps its name. It returns only where it failed: then the
-  // default stays.
-  std::error_code ignored;
-  execv(std::filesystem::read_symlink("/proc/self/exe", ignored).c_str(), argv);
-}
-
 calor::Error unexpected(const std::exception& error) {
   if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
     return {"enough memory", "an allocation was refused",
@@ -83,7 +67,7 @@ void check_command(const CLI::App& program, int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  let_idle_threads_sleep(argv);
+  calor::let_idle_threads_sleep(argv);
   calor::keep_freed_memory();
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is then an error like a full disk
   Globals globals;

@@ -14,7 +14,7 @@ python=${PYTHON:-.venv/bin/python}
 fastest() { awk '$1 == "step" && (best == "" || $2 < best) {best = $2} END {print best}'; }
 
 for ((round = 1; round <= rounds; ++round)); do
-  ours=$(OMP_WAIT_POLICY=passive build/bench/train_step --precision "$precision" --steps 2 | fastest)
+  ours=$(build/bench/train_step --precision "$precision" --steps 2 | fastest)
   theirs=$("$python" bench/peers/jit_step.py --precision "$precision" --steps 2 | fastest)
   awk -v a="$theirs" -v b="$ours" -v r="$round" 'BEGIN {printf "round %d: ours %.3f s, PyTorch %.3f s, ratio %.2f\n", r, b, a, a / b}'
 done | tee /dev/stderr | awk '{print $NF}' | sort -n | awk '{v[NR] = $1} END {printf "median ratio %.2f, range %.2f to %.2f, %d rounds\n", v[int((NR + 1) / 2)], v[1], v[NR], NR}'

@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "calor/core/device.h"
 #include "calor/core/error.h"
 #include "calor/data/loader.h"
 #include "calor/data/open.h"
@@ -124,6 +125,8 @@ int run(const std::string& run, std::int64_t count, std::int64_t seed, std::int6
 }  // namespace
 
 int main(int argc, char** argv) {
+  calor::let_idle_threads_sleep(argv);
+  calor::keep_freed_memory();
   std::string path;
   std::int64_t count = 500;
   std::int64_t seed = 0;

@@ -12,6 +12,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "calor/core/device.h"
 #include "calor/core/error.h"
 #include "calor/data/open.h"
 #include "calor/flow/model_file.h"
@@ -98,6 +99,8 @@ int run(const Arguments& a) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  calor::let_idle_threads_sleep(argv);
+  calor::keep_freed_memory();
   Arguments a;
   CLI::App program("Measures the quality of samples against real pictures.", "quality");
   program.add_option("run", a.run, "run folder, model file, or 'real'")->required();

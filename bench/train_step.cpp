@@ -95,6 +95,8 @@ double products_alone(net::Precision precision) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  calor::let_idle_threads_sleep(argv);
+  calor::keep_freed_memory();
   std::string precision_name = "fp32";
   std::string products_name = "auto";
   int steps = 3;
@@ -109,7 +111,6 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   CLI11_PARSE(program, argc, argv);
-  keep_freed_memory();
   const net::Precision precision =
       precision_name == "bf16" ? net::Precision::bf16 : net::Precision::fp32;
   net::Products products = products_name == "onednn"     ? net::Products::onednn

@@ -6,6 +6,10 @@
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
 
 #include "calor/core/error.h"
 
@@ -34,6 +38,15 @@ c10::Device parse_device(const std::string& name) {
 
 void set_threads(int threads) {
   if (threads > 0) at::set_num_threads(threads);
+}
+
+void let_idle_threads_sleep(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+  setenv("OMP_WAIT_POLICY", "passive", 1);
+  // By its real path, so that the process keeps its name. It returns only where it failed: then the
+  // default stays.
+  std::error_code ignored;
+  execv(std::filesystem::read_symlink("/proc/self/exe", ignored).c_str(), argv);
 }
 
 void keep_freed_memory() {

@@ -1,6 +1,7 @@
 #include "calor/core/random.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 
 #include <cmath>
@@ -108,6 +109,11 @@ at::Tensor normal_by_item(std::span<const RandomKey> keys, at::IntArrayRef item_
     }
   });
   return noise.to(device);
+}
+
+void seed_device(RandomKey key, at::Device device) {
+  at::Generator generator = at::globalContext().defaultGenerator(device);
+  generator.set_current_seed(key.value);
 }
 
 std::vector<std::int64_t> random_permutation(RandomKey key, std::int64_t n) {

@@ -51,6 +51,10 @@ void fill_normal(RandomKey key, std::span<double> out);
 at::Tensor normal_by_item(std::span<const RandomKey> keys, at::IntArrayRef item_shape,
                           at::Device device);
 
+// Sets the device's own generator from a key: for numbers that a device draws by itself (dropout,
+// the noise of training on a GPU), a function of the key alone on one kind of device.
+void seed_device(RandomKey key, at::Device device);
+
 // A permutation of 0..n-1 (Fisher-Yates driven by the stream).
 std::vector<std::int64_t> random_permutation(RandomKey key, std::int64_t n);
 

@@ -149,7 +149,7 @@ at::Tensor Jit::head(const at::Tensor& tokens, const at::Tensor& activated_condi
 
 at::Tensor Jit::forward(const NetworkInput& input, ForwardContext& context) {
   place_tables(input.z.device());
-  if (context.dropout && options_.dropout > 0) seed_dropout(*context.dropout, input.z.device());
+  if (context.dropout && options_.dropout > 0) seed_device(*context.dropout, input.z.device());
   const bool training = context.dropout.has_value();
 
   const at::Tensor label = at::embedding(label_table_, input.y);

@@ -1,7 +1,6 @@
 #include "calor/net/jit_block.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Context.h>
 
 #include <cmath>
 
@@ -71,11 +70,6 @@ at::Tensor JitBlock::operator()(const at::Tensor& tokens, const at::Tensor& cond
   const at::Tensor middle = at::addcmul(tokens, c[2].unsqueeze(1), attended.to(at::kFloat));
   const at::Tensor transformed = swiglu(modulate(norm2_(middle), c[3], c[4]), precision, training);
   return at::addcmul(middle, c[5].unsqueeze(1), transformed.to(at::kFloat));
-}
-
-void seed_dropout(RandomKey key, at::Device device) {
-  at::Generator generator = at::globalContext().defaultGenerator(device);
-  generator.set_current_seed(key.value);
 }
 
 }  // namespace calor::net

@@ -28,8 +28,4 @@ class JitBlock {
   Linear qkv_, projection_, w12_, w3_, modulation_;
 };
 
-// Dropout draws from the device's generator; this sets it from an explicit key, at the beginning of
-// each training pass, so that masks are a function of the step alone.
-void seed_dropout(RandomKey key, at::Device device);
-
 }  // namespace calor::net

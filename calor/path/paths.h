@@ -1,4 +1,4 @@
-// The members of the family (METHODS of the docs, table of paths). IHDM, whose noise is constant,
+// The members of the family (docs/methods.md, table of paths). IHDM, whose noise is constant,
 // joins them with its own sampler.
 #pragma once
 

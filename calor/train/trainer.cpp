@@ -50,6 +50,15 @@ std::vector<RandomKey> children(std::span<const RandomKey> keys, RandomUse use) 
   return out;
 }
 
+// Noise like x: one stream per example on the CPU; on a GPU its own generator, which is faster than
+// the host could draw and send, from the key of the first example.
+at::Tensor draw_noise(const at::Tensor& x, std::span<const RandomKey> keys) {
+  const auto own = children(keys, RandomUse::training_noise);
+  if (x.is_cpu()) return normal_by_item(own, x.sizes().slice(1), x.device());
+  seed_device(own.front(), x.device());
+  return at::randn_like(x);
+}
+
 }  // namespace
 
 Trainer::Trainer(const RunConfig& config, std::shared_ptr<const data::ImageDataset> set,
@@ -116,8 +125,7 @@ at::Tensor Trainer::batch_loss(const at::Tensor& x, const at::Tensor& labels,
   const objective::Objective& objective = flow_.objective();
   const at::Tensor t =
       flow_.training_times().draw(children(keys, RandomUse::training_time)).to(device_);
-  const at::Tensor noise =
-      normal_by_item(children(keys, RandomUse::training_noise), x.sizes().slice(1), device_);
+  const at::Tensor noise = draw_noise(x, keys);
   const at::Tensor z = objective.noisy(x, noise, t);
 
   const auto& options = config_.model.objective;

@@ -33,7 +33,7 @@ double on_default_grid(Solver solver, std::int64_t steps) {
   return heat_oracle().run(default_grid(*heat_oracle().space().path, options), options).relative_w2;
 }
 
-// The table of the Gaussian oracle (documentation of the methods, section "Samplers"): the printed
+// The table of the Gaussian oracle (docs/methods.md): the printed
 // digits are matched to 10 %.
 TEST(GaussianOracle, TableOfErrors) {
   const auto expect = [](double value, double table) {
