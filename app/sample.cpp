@@ -120,11 +120,15 @@ nlohmann::ordered_json run_sampling(const Globals& globals, const SampleArgument
   }
   write_samples(arguments.out, made.pictures, columns);
   if (!arguments.trajectory.empty()) recorder.write(arguments.trajectory, made.pictures);
+  const std::int64_t made_count = made.pictures.size(0);
+  if (made_count < count) {
+    say(globals, fmt::format("stopped by a signal after {} of {} samples", made_count, count));
+  }
   say(globals,
-      fmt::format("{} samples, {}, {} evaluations each: {}", report::grouped(made.pictures.size(0)),
+      fmt::format("{} samples, {}, {} evaluations each: {}", report::grouped(made_count),
                   solve::solver_name(options.solver.solver), made.nfe, arguments.out));
   return {{"out", arguments.out},
-          {"count", made.pictures.size(0)},
+          {"count", made_count},
           {"requested", count},
           {"nfe", made.nfe},
           {"solver", solve::solver_name(options.solver.solver)},
