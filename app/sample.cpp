@@ -124,9 +124,8 @@ nlohmann::ordered_json run_sampling(const Globals& globals, const SampleArgument
   if (made_count < count) {
     say(globals, fmt::format("stopped by a signal after {} of {} samples", made_count, count));
   }
-  say(globals,
-      fmt::format("{} samples, {}, {} evaluations each: {}", report::grouped(made_count),
-                  solve::solver_name(options.solver.solver), made.nfe, arguments.out));
+  say(globals, fmt::format("{} samples, {}, {} evaluations each: {}", report::grouped(made_count),
+                           solve::solver_name(options.solver.solver), made.nfe, arguments.out));
   return {{"out", arguments.out},
           {"count", made_count},
           {"requested", count},

@@ -60,7 +60,7 @@ class CifarResNet final : public Classifier {
         x = block(x, fmt::format("layer{}.{}.", stage, i), stage > 1 && i == 0);
       }
     }
-    const at::Tensor features = x.mean({2, 3});
+    const at::Tensor features = x.mean(at::IntArrayRef{2, 3});
     return {.features = features.to(at::kDouble),
             .logits = at::linear(features, w_.at("linear.weight"), w_.at("linear.bias"))};
   }

@@ -11,11 +11,18 @@ namespace {
 // Mean power per frequency [H, W], float64.
 at::Tensor dct_power(const at::Tensor& pictures) {
   const spectral::Dct dct(pictures.size(2), pictures.size(3), at::kFloat, at::kCPU);
-  return dct.forward(data::to_unit_range(pictures)).square().to(at::kDouble).mean({0, 1});
+  return dct.forward(data::to_unit_range(pictures))
+      .square()
+      .to(at::kDouble)
+      .mean(at::IntArrayRef{0, 1});
 }
 
 at::Tensor fourier_power(const at::Tensor& pictures) {
-  return at::fft_fft2(data::to_unit_range(pictures)).abs().square().to(at::kDouble).mean({0, 1});
+  return at::fft_fft2(data::to_unit_range(pictures))
+      .abs()
+      .square()
+      .to(at::kDouble)
+      .mean(at::IntArrayRef{0, 1});
 }
 
 // [H, W], 1 where both indices are multiples of the grid's frequency, but for the mean.
