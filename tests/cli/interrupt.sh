@@ -4,10 +4,13 @@
 # 200 steps are 200 steps, however often they are interrupted: SIGTERM, SIGINT and SIGKILL at random moments, the same
 # command again, and every file of the last checkpoint is byte for byte that of a run that was left alone.
 source "$(dirname "${BASH_SOURCE[0]}")/_lib.sh"
-RANDOM=7  # the moments are the same in every run of this test, as far as a machine's speed allows
-command=("$CALOR" train hdfm-glyphs "${tiny[@]}" train.steps=200 train.batch=64 train.checkpoint_every=20 --threads 1 --quiet)
+RANDOM=7
+command=("$CALOR" train hdfm-glyphs "${tiny[@]}" train.steps=200 train.batch=256 train.checkpoint_every=20 --threads 1 --quiet)
 
+"$CALOR" data inspect glyphs --quiet >/dev/null || fail "the glyphs are drawn once, before the clock starts"
+begin=$(date +%s.%N)
 "${command[@]}" --run whole || fail "the run that is left alone"
+end=$(date +%s.%N)
 
 interruptions=0
 for attempt in $(seq 1 60); do
@@ -18,7 +21,8 @@ for attempt in $(seq 1 60); do
     1) signal=KILL ;;
     2) signal=INT ;;
   esac
-  sleep "$(awk -v r=$RANDOM 'BEGIN {print 0.4 + 1.6 * r / 32768}')"
+  # At most 28 % of a whole run: whatever the machine's speed, the first three come before the end.
+  sleep "$(awk -v r=$RANDOM -v a="$begin" -v b="$end" 'BEGIN {print (b - a) * (0.14 + 0.14 * r / 32768)}')"
   # In the background of a script SIGINT is ignored from the start; the program listens all the same.
   if kill -$signal $pid 2>/dev/null; then
     wait $pid
