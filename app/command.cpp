@@ -4,6 +4,8 @@
 
 #include <cstdio>
 
+#include "calor/core/device.h"
+
 namespace calor::app {
 
 CLI::App& add_command(CLI::App& program, Globals& globals, const std::string& name,
@@ -35,6 +37,12 @@ void Machine::add_to(CLI::App& command) {
   command.add_option("--threads", threads, "threads that compute; 0: one per core")
       ->check(CLI::Range(0, 4096))
       ->capture_default_str();
+}
+
+c10::Device Machine::apply() const {
+  prepare_to_compute();
+  set_threads(threads);
+  return parse_device(device);
 }
 
 }  // namespace calor::app

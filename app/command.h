@@ -1,6 +1,8 @@
 // What the subcommands share: global flags, the answer in JSON, and the parts of the command line.
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <functional>
@@ -33,6 +35,8 @@ struct Machine {
   std::string device = "auto";
   int threads = 0;
   void add_to(CLI::App& command);
+  // First of all in a command's work: it may begin the program again (prepare_to_compute).
+  c10::Device apply() const;
 };
 
 void add_train(CLI::App& program, Globals& globals);

@@ -57,11 +57,9 @@ nlohmann::ordered_json run_conversion(const Globals& globals, const ConvertArgum
                                  .class_names = numbered_classes(a.classes)};
   flow::Flow flow(config.model, pictures, at::kCPU);
   flow.network().parameters().load(without_prefix(weights), a.weights);
-  config::Options sampling;
-  config.solver.declare(sampling);
-  config.guidance.declare(sampling);
-  flow::save_model(a.out, flow,
-                   {{"calor.sample", sampling.to_toml()}, {"calor.converted_from", a.weights}});
+  flow::Notes notes = solve::notes_from_options(config.sampling);
+  notes["calor.converted_from"] = a.weights;
+  flow::save_model(a.out, flow, notes);
   const std::int64_t count = flow.network().parameters().count_with_fixed();
   say(globals, fmt::format("{} parameters written to {}", count, a.out));
   return {{"out", a.out}, {"parameters", count}};

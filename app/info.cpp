@@ -66,7 +66,7 @@ void describe_model(const Globals& globals, const std::filesystem::path& file,
 }
 
 nlohmann::ordered_json run_info(const Globals& globals, const InfoArguments& arguments) {
-  const std::filesystem::path file = model_file_of(arguments.run);
+  const std::filesystem::path file = flow::model_file_of(arguments.run);
   const auto index = io::read_safetensors_index(file);
   const auto metadata = io::read_safetensors_metadata(file);
   nlohmann::ordered_json object{{"file", file.string()},

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "app/command.h"
-#include "calor/core/device.h"
 #include "calor/core/error.h"
 #include "calor/core/version.h"
 
@@ -67,8 +66,6 @@ void check_command(const CLI::App& program, int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  calor::let_idle_threads_sleep(argv);
-  calor::keep_freed_memory();
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is then an error like a full disk
   Globals globals;
   CLI::App program("Trains, samples and describes flow-matching generative models.", "calor");

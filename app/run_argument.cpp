@@ -31,23 +31,9 @@ at::Tensor checkpoint_weights(const fs::path& run, const std::string& ema) {
 
 }  // namespace
 
-fs::path model_file_of(const fs::path& run) {
-  std::error_code ignored;
-  if (fs::is_directory(run, ignored)) {
-    const fs::path file = run / "model.safetensors";
-    if (fs::exists(file, ignored)) return file;
-    throw Error("a run folder with a trained model",
-                fmt::format("{} has no model.safetensors", run.string()),
-                fmt::format("train it first: calor train {}", run.string()));
-  }
-  if (fs::exists(run, ignored)) return run;
-  throw Error("a run folder or a model file", fmt::format("'{}' does not exist", run.string()),
-              "check the path; runs are made by calor train");
-}
-
 RunModel open_run(const fs::path& run, const std::string& ema, at::Device device) {
   RunModel model;
-  model.file = model_file_of(run);
+  model.file = flow::model_file_of(run);
   auto loaded = flow::load_model(model.file, device);
   model.flow = std::move(loaded.flow);
   model.notes = std::move(loaded.notes);

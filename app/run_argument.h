@@ -15,9 +15,6 @@ struct RunModel {
   std::filesystem::path file;
 };
 
-// The model file of a RUN argument. Error where there is none yet, with what to do.
-std::filesystem::path model_file_of(const std::filesystem::path& run);
-
 // `ema`: "1" (the model file's weights), "2" or "off" (from the run's newest checkpoint).
 RunModel open_run(const std::filesystem::path& run, const std::string& ema, at::Device device);
 

@@ -10,7 +10,6 @@
 #include "app/labels.h"
 #include "app/run_argument.h"
 #include "app/trajectory.h"
-#include "calor/core/device.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
 #include "calor/io/atomic_file.h"
@@ -38,8 +37,7 @@ struct SampleArguments {
 solve::GenerateOptions options_of(const SampleArguments& arguments, const RunModel& model) {
   solve::GenerateOptions options = solve::options_from_notes(model.notes, model.file.string());
   config::Options declared;
-  options.solver.declare(declared);
-  options.guidance.declare(declared);
+  options.declare(declared);
   for (const auto& setting : arguments.settings) declared.assign(setting, "command line");
   options.batch = arguments.batch;
   return options;
@@ -93,8 +91,7 @@ void check_out(const std::string& out) {
 }
 
 nlohmann::ordered_json run_sampling(const Globals& globals, const SampleArguments& arguments) {
-  set_threads(arguments.machine.threads);
-  const at::Device device = parse_device(arguments.machine.device);
+  const at::Device device = arguments.machine.apply();
   check_out(arguments.out);
   const RunModel model = open_run(arguments.run, arguments.ema, device);
   const flow::Flow& flow = *model.flow;
@@ -141,8 +138,7 @@ void add_setting(CLI::App& command, SampleArguments& arguments, const std::strin
                  const std::string& key) {
   static solve::GenerateOptions defaults;
   config::Options declared;
-  defaults.solver.declare(declared);
-  defaults.guidance.declare(declared);
+  defaults.declare(declared);
   const config::Option* option = declared.find(key);
   command.add_option_function<std::string>(
       flag,

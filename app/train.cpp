@@ -12,7 +12,6 @@
 #include "app/command.h"
 #include "app/train_observer.h"
 #include "calor/config/presets.h"
-#include "calor/core/device.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
 #include "calor/io/atomic_file.h"
@@ -122,8 +121,7 @@ nlohmann::ordered_json print_settings(const Globals& globals) {
 }
 
 nlohmann::ordered_json run_training(const Globals& globals, const TrainArguments& arguments) {
-  set_threads(arguments.machine.threads);
-  const at::Device device = parse_device(arguments.machine.device);
+  const at::Device device = arguments.machine.apply();
   const Request request = read_request(arguments);
   // The data first: a run folder is made only for a run that can begin.
   const auto set = data::open_dataset(request.config.data);

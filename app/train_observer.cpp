@@ -75,8 +75,7 @@ void TrainReporter::draw_grid(train::Trainer& trainer) {
   trainer.with_average([&](flow::Flow& flow) {
     const at::Tensor noise = flow.initial_noise(solve::sampling_keys(config.train.seed, 0, count));
     const at::Tensor labels = cycling_labels(count, classes, columns);
-    const auto made = solve::generate(flow, noise, labels,
-                                      {.solver = config.solver, .guidance = config.guidance});
+    const auto made = solve::generate(flow, noise, labels, config.sampling);
     if (made.pictures.size(0) < count) return;  // a signal asked to stop
     io::make_folder(folder);
     io::write_png(file, report::tile(data::to_bytes(made.pictures), columns, 48));

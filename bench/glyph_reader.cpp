@@ -106,9 +106,7 @@ int run(const std::string& run, std::int64_t count, std::int64_t seed, std::int6
   std::printf("reader: %.2f %% of %ld held-out glyphs read right\n",
               100 * reader.accuracy(parts.pictures, parts.labels),
               static_cast<long>(parts.pictures.size(0)));
-  const std::filesystem::path path = std::filesystem::is_directory(run)
-                                         ? std::filesystem::path(run) / "model.safetensors"
-                                         : std::filesystem::path(run);
+  const std::filesystem::path path = flow::model_file_of(run);
   const auto model = flow::load_model(path, at::kCPU);
   const auto options = solve::options_from_notes(model.notes, path.string());
   const at::Tensor labels = at::arange(count, at::kLong) % set->spec().classes();
@@ -125,8 +123,7 @@ int run(const std::string& run, std::int64_t count, std::int64_t seed, std::int6
 }  // namespace
 
 int main(int argc, char** argv) {
-  calor::let_idle_threads_sleep(argv);
-  calor::keep_freed_memory();
+  calor::prepare_to_compute();
   std::string path;
   std::int64_t count = 500;
   std::int64_t seed = 0;

@@ -42,12 +42,11 @@ at::Tensor pictures_of(const data::ImageDataset& set, std::int64_t first, std::i
 }
 
 at::Tensor samples_of(const Arguments& a, std::string& description) {
-  const fs::path path =
-      fs::is_directory(a.run) ? fs::path(a.run) / "model.safetensors" : fs::path(a.run);
+  const fs::path path = flow::model_file_of(a.run);
   const auto model = flow::load_model(path, at::kCPU);
   auto options = solve::options_from_notes(model.notes, path.string());
   config::Options declared;
-  options.solver.declare(declared);
+  options.declare(declared);
   declared.assign("sample.solver=" + a.solver, "command line");
   options.solver.steps = a.steps;
   options.guidance.scale = a.guidance;
@@ -108,8 +107,7 @@ int run(const Arguments& a) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  calor::let_idle_threads_sleep(argv);
-  calor::keep_freed_memory();
+  calor::prepare_to_compute();
   Arguments a;
   CLI::App program("Measures the quality of samples against real pictures.", "quality");
   program.add_option("run", a.run, "run folder, model file, or 'real'")->required();

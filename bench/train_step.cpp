@@ -95,8 +95,7 @@ double products_alone(net::Precision precision) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  calor::let_idle_threads_sleep(argv);
-  calor::keep_freed_memory();
+  calor::prepare_to_compute();
   std::string precision_name = "fp32";
   std::string products_name = "auto";
   int steps = 3;

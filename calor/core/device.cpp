@@ -10,10 +10,46 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
 
 #include "calor/core/error.h"
 
 namespace calor {
+namespace {
+
+std::vector<std::string> own_arguments() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  std::vector<std::string> arguments;
+  for (std::string argument; std::getline(file, argument, '\0');) arguments.push_back(argument);
+  return arguments;
+}
+
+void let_idle_threads_sleep() {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+  std::vector<std::string> arguments = own_arguments();
+  if (arguments.empty()) return;
+  std::vector<char*> argv;
+  for (auto& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  setenv("OMP_WAIT_POLICY", "passive", 1);
+  // By its real path, so that the process keeps its name. It returns only where it failed: then the
+  // default stays.
+  std::error_code ignored;
+  execv(std::filesystem::read_symlink("/proc/self/exe", ignored).c_str(), argv.data());
+}
+
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  constexpr int largest = 1 << 30;
+  mallopt(M_MMAP_THRESHOLD, largest);
+  mallopt(M_TRIM_THRESHOLD, largest);
+  mallopt(M_TOP_PAD, 1 << 26);
+#endif
+}
+
+}  // namespace
 
 c10::Device parse_device(const std::string& name) {
   const bool cuda_here = at::globalContext().hasCUDA();
@@ -40,22 +76,9 @@ void set_threads(int threads) {
   if (threads > 0) at::set_num_threads(threads);
 }
 
-void let_idle_threads_sleep(char** argv) {
-  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
-  setenv("OMP_WAIT_POLICY", "passive", 1);
-  // By its real path, so that the process keeps its name. It returns only where it failed: then the
-  // default stays.
-  std::error_code ignored;
-  execv(std::filesystem::read_symlink("/proc/self/exe", ignored).c_str(), argv);
-}
-
-void keep_freed_memory() {
-#ifdef __GLIBC__
-  constexpr int largest = 1 << 30;
-  mallopt(M_MMAP_THRESHOLD, largest);
-  mallopt(M_TRIM_THRESHOLD, largest);
-  mallopt(M_TOP_PAD, 1 << 26);
-#endif
+void prepare_to_compute() {
+  let_idle_threads_sleep();
+  keep_freed_memory();
 }
 
 }  // namespace calor

@@ -14,14 +14,12 @@ c10::Device parse_device(const std::string& name);
 // Threads of LibTorch's pool, the only one that computes; 0 keeps its default, one per core.
 void set_threads(int threads);
 
+// To be called first by what computes for a while (and not by what only answers a question).
 // Idle threads of the pool spin by default and take cores from others; where anything else runs,
 // work slows down several times. The pool reads its policy when a program is loaded, so this sets
-// it and begins the program again; to be called first in main(). OMP_WAIT_POLICY in the environment
-// wins.
-void let_idle_threads_sleep(char** argv);
-
-// Tells the allocator to keep freed memory for the next step instead of returning it to the system,
-// which would hand it out again page by page, zeroed. For programs that compute for a while.
-void keep_freed_memory();
+// it and begins the program again with the same arguments; OMP_WAIT_POLICY in the environment wins.
+// Freed memory is kept for the next step instead of being returned to the system, which would hand
+// it out again page by page, zeroed.
+void prepare_to_compute();
 
 }  // namespace calor

@@ -66,6 +66,20 @@ ModelDescription describe(std::map<std::string, std::string> metadata, const std
 
 }  // namespace
 
+std::filesystem::path model_file_of(const std::filesystem::path& run) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(run, ignored)) {
+    const std::filesystem::path file = run / "model.safetensors";
+    if (std::filesystem::exists(file, ignored)) return file;
+    throw Error("a run folder with a trained model",
+                fmt::format("{} has no model.safetensors", run.string()),
+                fmt::format("train it first: calor train {}", run.string()));
+  }
+  if (std::filesystem::exists(run, ignored)) return run;
+  throw Error("a run folder or a model file", fmt::format("'{}' does not exist", run.string()),
+              "check the path; runs are made by calor train");
+}
+
 void save_model(const std::filesystem::path& file, const Flow& flow, const Notes& notes,
                 const at::Tensor& flat) {
   io::TensorFile out;

@@ -11,6 +11,10 @@
 
 namespace calor::flow {
 
+// The model file of a run folder, or the file itself where `run` is one. Error where there is none
+// yet, with what to do.
+std::filesystem::path model_file_of(const std::filesystem::path& run);
+
 // Text about the model that travels along, beyond what the flow itself needs: for instance
 // "calor.sample" (default sampling settings as TOML), "calor.training" (the run's configuration).
 using Notes = std::map<std::string, std::string>;

@@ -10,12 +10,28 @@
 
 namespace calor::solve {
 
+namespace {
+
+constexpr const char* note_key = "calor.sample";
+
+}  // namespace
+
+void GenerateOptions::declare(config::Options& options) {
+  solver.declare(options);
+  guidance.declare(options);
+}
+
+flow::Notes notes_from_options(GenerateOptions options) {
+  config::Options declared;
+  options.declare(declared);
+  return {{note_key, declared.to_toml()}};
+}
+
 GenerateOptions options_from_notes(const flow::Notes& notes, const std::string& origin) {
   GenerateOptions options;
   config::Options declared;
-  options.solver.declare(declared);
-  options.guidance.declare(declared);
-  const auto note = notes.find("calor.sample");
+  options.declare(declared);
+  const auto note = notes.find(note_key);
   if (note != notes.end()) declared.load_toml(note->second, origin + " (metadata)");
   return options;
 }

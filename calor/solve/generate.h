@@ -19,11 +19,15 @@ namespace calor::solve {
 struct GenerateOptions {
   SolverOptions solver;
   flow::GuidanceOptions guidance;
-  std::int64_t batch = 64;
+  std::int64_t batch = 64;  // not a setting of the model: changes results by rounding only
+
+  void declare(config::Options& options);
 };
 
-// What a model file says of how to sample it (flow::Notes, key "calor.sample"); the defaults where
-// it says nothing. `origin` names the file in errors.
+// How to sample a model, as a note of its file.
+flow::Notes notes_from_options(GenerateOptions options);
+// What a model file says of how to sample it ; the defaults where it says
+// nothing. `origin` names the file in errors.
 GenerateOptions options_from_notes(const flow::Notes& notes, const std::string& origin);
 
 struct Generated {

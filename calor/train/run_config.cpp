@@ -54,8 +54,7 @@ config::Options RunConfig::options() {
   data.declare(options);
   model.declare(options);
   train.declare(options);
-  solver.declare(options);
-  guidance.declare(options);
+  sampling.declare(options);
   return options;
 }
 

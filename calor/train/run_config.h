@@ -9,7 +9,7 @@
 #include "calor/data/open.h"
 #include "calor/flow/flow.h"
 #include "calor/net/precision.h"
-#include "calor/solve/sampler.h"
+#include "calor/solve/generate.h"
 
 namespace calor::train {
 
@@ -43,8 +43,7 @@ struct RunConfig {
   data::DataOptions data;
   flow::ModelOptions model;
   TrainOptions train;
-  solve::SolverOptions solver;
-  flow::GuidanceOptions guidance;
+  solve::GenerateOptions sampling;
 
   RunConfig() = default;
   RunConfig(const RunConfig&) = default;

@@ -238,13 +238,10 @@ void Trainer::with_average(const std::function<void(flow::Flow&)>& use) {
 
 flow::Notes model_notes(const RunConfig& config, std::int64_t step) {
   RunConfig copy = config;
-  config::Options sampling;
-  copy.solver.declare(sampling);
-  copy.guidance.declare(sampling);
-  const config::Options all = copy.options();
-  return {{"calor.sample", sampling.to_toml()},
-          {"calor.training", all.to_toml()},
-          {"calor.step", std::to_string(step)}};
+  flow::Notes notes = solve::notes_from_options(config.sampling);
+  notes["calor.training"] = copy.options().to_toml();
+  notes["calor.step"] = std::to_string(step);
+  return notes;
 }
 
 }  // namespace calor::train
