@@ -3,11 +3,14 @@
 #include <ATen/core/Tensor.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <stdexcept>
 
 #include "calor/io/archive.h"
 #include "calor/io/bytes.h"
 #include "calor/io/cifar.h"
+#include "calor/io/csv.h"
 #include "calor/io/idx.h"
 #include "calor/io/npy.h"
 #include "calor/io/picture.h"
@@ -78,6 +81,53 @@ Bytes repair_png(const Bytes& bytes) {
     at += 12 + length;
   }
   return out;
+}
+
+// Rows cut or filled to as many separators as the first has, so that the damage gets past the check
+// of their lengths.
+Bytes repair_csv(const Bytes& bytes) {
+  Bytes out;
+  std::ptrdiff_t wanted = -1;
+  for (std::size_t at = 0; at < bytes.size();) {
+    const std::size_t end = std::min(bytes.find('\n', at), bytes.size());
+    Bytes row = bytes.substr(at, end - at);
+    at = end + 1;
+    const std::ptrdiff_t cells = std::ranges::count(row, ',');
+    if (wanted < 0) wanted = cells;
+    if (cells < wanted) row.append(static_cast<std::size_t>(wanted - cells), ',');
+    while (std::ranges::count(row, ',') > wanted) row.resize(row.rfind(','));
+    out += row + "\n";
+  }
+  return out;
+}
+
+// Reads, and reads again what it writes.
+void read_csv_twice(const Bytes& bytes, char separator) {
+  const Csv csv = parse_csv(bytes, "x", {.separator = separator});
+  Bytes text;
+  std::vector<std::string_view> cells(csv.columns());
+  for (std::size_t i = 0; i < csv.rows(); ++i) {
+    for (std::size_t j = 0; j < csv.columns(); ++j) cells[j] = csv.cell(i, j);
+    append_csv_row(text, cells, csv.separator());
+  }
+  const Csv again = parse_csv(text, "x", {.header = CsvHeader::no, .separator = csv.separator()});
+  bool same = again.rows() == csv.rows() && again.columns() == csv.columns();
+  for (std::size_t i = 0; same && i < csv.rows(); ++i) {
+    for (std::size_t j = 0; same && j < csv.columns(); ++j) {
+      same = csv.cell(i, j) == again.cell(i, j);
+    }
+  }
+  if (!same) throw std::logic_error("other cells after writing and reading");
+}
+
+TEST(Fuzz, Csv) {
+  const std::vector<Bytes> good{
+      "a,b,c\n1,-2.5,x\n3,\"4,\"\"5\"\"\",\"two\r\nlines\"\r\n?, 7 ,caf\xc3\xa9\n\n",
+      "\xef\xbb\xbf"
+      "39, State-gov, 77516\n50, Self-emp, 83311\n",
+      "1\n\n\"\"\n4\n"};
+  fuzz::run({good, [](const Bytes& bytes) { read_csv_twice(bytes, ','); }, repair_csv}, rounds);
+  fuzz::run({good, [](const Bytes& bytes) { read_csv_twice(bytes, '\0'); }}, rounds);
 }
 
 TEST(Fuzz, Safetensors) {
@@ -202,6 +252,7 @@ void read_by_name(const fs::path& path) {
   const std::string ending = path.extension().string();
   if (ending == ".npy") return void(read_npy(path));
   if (ending == ".npz") return void(read_npz(path));
+  if (ending == ".csv" || ending == ".tsv") return void(read_csv(path));
   if (ending == ".safetensors") return void(read_safetensors(path));
   FAIL() << "no parser of calor/io for " << path;
 }
