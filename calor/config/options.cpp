@@ -5,8 +5,9 @@
 #include <toml++/toml.h>
 #include <algorithm>
 #include <cmath>
+#include <locale>
 #include <optional>
-#include <set>
+#include <sstream>
 
 #include "calor/core/error.h"
 
@@ -57,6 +58,26 @@ std::optional<double> as_number(const Value& value) {
   return std::nullopt;
 }
 
+// A text of numbers between spaces, commas and brackets, as people type lists on a command line.
+std::optional<std::vector<double>> numbers_in(std::string text) {
+  for (char& c : text) {
+    if (c == ',' || c == '[' || c == ']') c = ' ';
+  }
+  std::vector<double> numbers;
+  std::istringstream stream(text);
+  stream.imbue(std::locale::classic());
+  for (double number = 0; stream >> number;) numbers.push_back(number);
+  if (!stream.eof()) return std::nullopt;
+  return numbers;
+}
+
+std::optional<std::vector<double>> as_numbers(const Value& value) {
+  if (const auto* list = std::get_if<std::vector<double>>(&value)) return *list;
+  if (const auto* text = std::get_if<std::string>(&value)) return numbers_in(*text);
+  if (const auto number = as_number(value)) return std::vector<double>{*number};
+  return std::nullopt;
+}
+
 // An option without range or unit.
 Option make_option(std::string key, std::string type, std::string text,
                    std::function<void(const Value&)> set, std::function<Value()> get) {
@@ -74,6 +95,15 @@ std::optional<Value> scalar(const toml::node& node) {
   if (const auto* v = node.as_integer()) return Value{v->get()};
   if (const auto* v = node.as_floating_point()) return Value{v->get()};
   if (const auto* v = node.as_string()) return Value{v->get()};
+  if (const auto* list = node.as_array()) {
+    std::vector<double> numbers;
+    for (const auto& entry : *list) {
+      const auto number = entry.value<double>();
+      if (!number) return std::nullopt;
+      numbers.push_back(*number);
+    }
+    return Value{numbers};
+  }
   return std::nullopt;
 }
 
@@ -99,7 +129,8 @@ void for_each_value(const toml::table& table, const std::string& prefix, const s
     } else if (const auto value = scalar(node)) {
       visit(key, *value);
     } else {
-      throw usage_error("one value", fmt::format("{}: '{}' is a list or a date", origin, key),
+      throw usage_error("one value, or a list of numbers",
+                        fmt::format("{}: '{}' is another kind of list, or a date", origin, key),
                         "give a number, a text in quotation marks, true or false");
     }
   }
@@ -121,6 +152,11 @@ std::string to_text(const Value& value) {
   if (const auto* v = std::get_if<bool>(&value)) return *v ? "true" : "false";
   if (const auto* v = std::get_if<std::int64_t>(&value)) return fmt::format("{}", *v);
   if (const auto* v = std::get_if<std::string>(&value)) return quoted(*v);
+  if (const auto* v = std::get_if<std::vector<double>>(&value)) {
+    std::string list;
+    for (const double number : *v) list += (list.empty() ? "" : ", ") + to_text(Value{number});
+    return "[" + list + "]";
+  }
   const double number = std::get<double>(value);
   std::string text = fmt::format("{}", number);
   // TOML tells numbers from integers by the point or the exponent.
@@ -185,6 +221,24 @@ Option& Options::add(std::string key, std::string& variable, std::string text) {
         variable = *v;
       },
       [&variable] { return Value{variable}; }));
+}
+
+Option& Options::add(std::string key, std::vector<double>& variable, Range<double> range,
+                     std::string unit, std::string text) {
+  Option option = make_option(
+      std::move(key), "numbers", std::move(text),
+      [&variable, range](const Value& value) {
+        const auto list = as_numbers(value);
+        const auto inside = [&](double v) { return v >= range.low && v <= range.high; };
+        if (!list || !std::all_of(list->begin(), list->end(), inside)) {
+          throw "a list of numbers, each " + range_text(range);
+        }
+        variable = *list;
+      },
+      [&variable] { return Value{variable}; });
+  option.range = range_text(range);
+  option.unit = std::move(unit);
+  return add_option(std::move(option));
 }
 
 Option detail::choice_option(std::string key,

@@ -16,7 +16,7 @@
 
 namespace calor::config {
 
-using Value = std::variant<bool, std::int64_t, double, std::string>;
+using Value = std::variant<bool, std::int64_t, double, std::string, std::vector<double>>;
 
 // A closed interval that a number must lie in.
 template <class T>
@@ -34,13 +34,13 @@ struct Choice {
 };
 
 struct Option {
-  std::string key;           // dotted, e.g. "path.a"
-  std::string type;          // "true|false", "integer", "number", "text", or the choices "a|b|c"
-  std::string range;         // in words, empty where there is none
-  std::string unit;          // empty where there is none
-  std::string text;          // one sentence
-  std::string default_text;  // as TOML
-  bool run_only = false;     // may differ when a run is resumed (it changes no result)
+  std::string key;   // dotted, e.g. "path.a"
+  std::string type;  // "true|false", "integer", "number", "numbers", "text", or the choices "a|b|c"
+  std::string range;                      // in words, empty where there is none
+  std::string unit;                       // empty where there is none
+  std::string text;                       // one sentence
+  std::string default_text;               // as TOML
+  bool run_only = false;                  // may differ when a run is resumed (it changes no result)
   std::function<void(const Value&)> set;  // throws std::string with what was expected
   std::function<Value()> get;
 };
@@ -53,6 +53,9 @@ class Options {
   Option& add(std::string key, double& variable, Range<double> range, std::string unit,
               std::string text);
   Option& add(std::string key, std::string& variable, std::string text);
+  // A list; on the command line also as "0.1 0.2" or "0.1,0.2".
+  Option& add(std::string key, std::vector<double>& variable, Range<double> range, std::string unit,
+              std::string text);
   template <class E, std::size_t n>
   Option& add(std::string key, E& variable, const Choice<E> (&choices)[n], std::string text);
 

@@ -65,7 +65,8 @@ TEST(Options, ErrorsNameKeyFileAndRemedy) {
   EXPECT_NE(load("[a]\ncount = \"many\"").find("test.toml: a.count = \"many\""), std::string::npos);
   EXPECT_NE(load("[b]\nrate = nan").find("a number 0 to 1"), std::string::npos);
   EXPECT_NE(load("[b]\ncolour = \"blue\"").find("one of red|green"), std::string::npos);
-  EXPECT_NE(load("[b]\nrate = [1]").find("is a list"), std::string::npos);
+  EXPECT_NE(load("[b]\nrate = ['x']").find("another kind of list"), std::string::npos);
+  EXPECT_NE(load("[b]\nrate = [1]").find("a number"), std::string::npos);
   EXPECT_NE(load("[b\n").find("test.toml, line 1"), std::string::npos);
   EXPECT_NE(message([&] { options.assign("a.count", "command line"); }).find("key=value"),
             std::string::npos);
