@@ -9,6 +9,7 @@
 
 #include "calor/config/options.h"
 #include "calor/data/dataset.h"
+#include "calor/data/table_options.h"
 
 namespace calor::data {
 
@@ -19,11 +20,19 @@ struct DataOptions {
   std::int64_t pad = 0;           // rows and columns of black added on each side (28 -> 32 with 2)
   bool flip = false;              // random left-right mirroring while training
   bool labels = true;             // use the labels where the set has them
+  std::int64_t seed = 0;          // of points, of what is held out, and of dequantisation
+  std::int64_t count = 200'000;   // points drawn
+  bool dark_is_mass = true;       // of a picture as a density
+  double validation = 0.1;        // shares of a table's rows that are held out
+  double test = 0;
+  std::int64_t copies = 0;  // encodings of each row of a table; 0: by its size
+  TableOptions table = {};
 
   void declare(config::Options& options);
 };
 
-// A source that is a known name means that set, looked up in data_folders(); any other is a path
+// Pictures. A source that is a known name means that set, looked up in data_folders(); any other is
+// a path
 // ("./mnist" is a path, too): an IDX file of pictures (labels beside it found by the usual name), a
 // CIFAR-10 binary file or a folder of them, a folder of PNG/JPEG pictures (sub-folders are labels),
 // a tar or zip archive of pictures, or a .npy/.npz array (uint8 [n, H, W], [n, C, H, W] or [n, H,
