@@ -1,4 +1,5 @@
-// What every network offers: a function of a noisy picture, its time and its label.
+// What every network offers: a function of a noisy picture, its time and its label; of some also
+// its Jacobian with respect to the picture.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -13,9 +14,20 @@
 namespace calor::net {
 
 struct NetworkInput {
-  at::Tensor z;  // [N, C, H, W], fp32
-  at::Tensor t;  // [N], fp32
-  at::Tensor y;  // [N], int64; the number of classes means "no label"
+  at::Tensor z;               // [N, C, H, W], fp32
+  at::Tensor t;               // [N], fp32
+  at::Tensor y;               // [N], int64; the number of classes means "no label"
+  at::Tensor condition = {};  // [N, c], or undefined where the network takes none
+};
+
+// A prediction [N, C, H, W] and its Jacobian J = d prediction / d z, [d, d] per row with d = C H W,
+// applied to k directions: products [N, k, d].
+struct Tangents {
+  at::Tensor prediction, products;
+};
+// A prediction [N, C, H, W] and the trace of its Jacobian, [N].
+struct Divergence {
+  at::Tensor prediction, trace;
 };
 
 // What a training step asks of a forward pass beyond its result.
@@ -34,6 +46,12 @@ class Network {
     ForwardContext context;
     return forward(input, context);
   }
+
+  // Whether the two functions below are there. Both are exact and build no autograd graph.
+  virtual bool has_tangents() const { return false; }
+  // directions [N, k, d], or [k, d], the same for every row.
+  virtual Tangents forward_with_tangents(const NetworkInput& input, const at::Tensor& directions);
+  virtual Divergence forward_with_divergence(const NetworkInput& input);
 
   Parameters& parameters() { return parameters_; }
   const Parameters& parameters() const { return parameters_; }

@@ -34,11 +34,13 @@ void draw(const at::Tensor& tensor, Initialiser initialiser, RandomKey key) {
       tensor.mul_(initialiser.std);
       return;
     case Initialiser::Law::xavier_uniform:
+    case Initialiser::Law::uniform:
       break;
   }
   std::vector<double> uniform(values.size());
   fill_uniform(key, uniform);
-  const double bound = xavier_bound(tensor);
+  const bool xavier = initialiser.law == Initialiser::Law::xavier_uniform;
+  const double bound = xavier ? xavier_bound(tensor) : initialiser.std;
   for (std::size_t i = 0; i < values.size(); ++i) {
     values[i] = static_cast<float>((2 * uniform[i] - 1) * bound);
   }
@@ -73,9 +75,9 @@ void Parameters::initialise(RandomKey key) {
   }
 }
 
-void Parameters::flatten(at::Device device) {
+void Parameters::flatten(at::Device device, at::ScalarType type) {
   const c10::NoGradGuard no_grad;
-  flat_ = at::empty({count()}, at::TensorOptions(at::kFloat).device(device));
+  flat_ = at::empty({count()}, at::TensorOptions(type).device(device));
   std::int64_t offset = 0;
   for (auto& entry : entries_) {
     if (!entry.trainable) {
@@ -123,6 +125,14 @@ std::vector<std::pair<std::string, at::Tensor>> Parameters::named(const at::Tens
     }
     if (entry.trainable) offset += tensor.numel();
     out.emplace_back(entry.name, tensor);
+  }
+  return out;
+}
+
+std::vector<std::pair<std::string, at::Tensor>> Parameters::handles() const {
+  std::vector<std::pair<std::string, at::Tensor>> out;
+  for (const auto& entry : entries_) {
+    if (entry.trainable) out.emplace_back(entry.name, entry.tensor);
   }
   return out;
 }

@@ -14,13 +14,15 @@ namespace calor::net {
 
 // How a parameter is drawn before training.
 struct Initialiser {
-  enum class Law { zeros, ones, normal, xavier_uniform } law = Law::zeros;
-  double std = 0;  // of normal
+  enum class Law { zeros, ones, normal, xavier_uniform, uniform } law = Law::zeros;
+  double std = 0;  // of normal; of uniform the bound
 };
 inline constexpr Initialiser init_zeros{Initialiser::Law::zeros, 0};
 inline constexpr Initialiser init_ones{Initialiser::Law::ones, 0};
 inline constexpr Initialiser init_xavier{Initialiser::Law::xavier_uniform, 0};
 constexpr Initialiser init_normal(double std) { return {Initialiser::Law::normal, std}; }
+// Uniform in [-bound, bound].
+constexpr Initialiser init_uniform(double bound) { return {Initialiser::Law::uniform, bound}; }
 
 class Parameters {
  public:
@@ -33,8 +35,8 @@ class Parameters {
   void initialise(RandomKey key);
 
   // Moves everything to `device`, the trainable parameters into one flat buffer in order of
-  // declaration. Handles keep working.
-  void flatten(at::Device device);
+  // declaration, as fp32 or fp64 (the type that a network then computes in). Handles keep working.
+  void flatten(at::Device device, at::ScalarType type = at::kFloat);
 
   // The flat buffer [count] and its gradient, which backward passes add to (after flatten()).
   const at::Tensor& flat() const { return flat_; }
@@ -49,8 +51,11 @@ class Parameters {
   // for instance an EMA; undefined: the parameters themselves).
   std::vector<std::pair<std::string, at::Tensor>> named(const at::Tensor& flat = {}) const;
 
-  // Copies weights by name into `flat` (as above). Error naming the first tensor that is missing,
-  // of another shape, or unknown; `origin` names the file.
+  // The trainable parameters themselves, as autograd knows them, in order of declaration.
+  std::vector<std::pair<std::string, at::Tensor>> handles() const;
+
+  // Copies weights by name, converted to the parameters' type. Error naming the first tensor that
+  // is missing, of another shape, or unknown; `origin` names the file.
   void load(const std::vector<std::pair<std::string, at::Tensor>>& weights,
             const std::string& origin);
 

@@ -1,0 +1,13 @@
+#include "calor/net/make_network.h"
+
+namespace calor::net {
+
+void declare_kind(config::Options& options, NetworkKind& kind) {
+  static constexpr config::Choice<NetworkKind> kinds[] = {
+      {"jit", NetworkKind::jit, "image transformer, net.*"},
+      {"mlp", NetworkKind::mlp, "multi-layer perceptron for rows, mlp.*"},
+  };
+  options.add("net.kind", kind, kinds, "the kind of network");
+}
+
+}  // namespace calor::net

@@ -1,0 +1,16 @@
+// The kinds of networks that a stage can take, behind one function.
+#pragma once
+
+#include <memory>
+
+#include "calor/config/options.h"
+#include "calor/net/jit.h"
+#include "calor/net/mlp.h"
+
+namespace calor::net {
+
+enum class NetworkKind { jit, mlp };
+
+void declare_kind(config::Options& options, NetworkKind& kind);
+
+}  // namespace calor::net
