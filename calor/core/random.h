@@ -32,6 +32,12 @@ enum class RandomUse : std::uint64_t {
   sampling_noise = 8,
   glyphs = 9,
   test = 10,
+  validation = 11,
+  particle_noise = 12,
+  dequantisation = 13,
+  split = 14,
+  points = 15,
+  divergence_probe = 20,
 };
 
 RandomKey random_key(std::uint64_t seed, RandomUse use);
