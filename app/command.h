@@ -41,6 +41,9 @@ struct Machine {
 
 void add_train(CLI::App& program, Globals& globals);
 void add_sample(CLI::App& program, Globals& globals);
+void add_score(CLI::App& program, Globals& globals);
+void add_evaluate(CLI::App& program, Globals& globals);
+void add_plot(CLI::App& program, Globals& globals);
 void add_convert(CLI::App& program, Globals& globals);
 void add_info(CLI::App& program, Globals& globals);
 void add_presets(CLI::App& program, Globals& globals);

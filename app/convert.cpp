@@ -51,16 +51,16 @@ train::RunConfig configuration(const ConvertArguments& a) {
 nlohmann::ordered_json run_conversion(const Globals& globals, const ConvertArguments& a) {
   const io::TensorFile weights = io::read_safetensors(a.weights);
   train::RunConfig config = configuration(a);
-  const data::ImageSpec pictures{.channels = a.channels,
-                                 .height = a.picture,
-                                 .width = a.picture,
-                                 .class_names = numbered_classes(a.classes)};
+  const data::ItemSpec pictures{.channels = a.channels,
+                                .height = a.picture,
+                                .width = a.picture,
+                                .class_names = numbered_classes(a.classes)};
   flow::Flow flow(config.model, pictures, at::kCPU);
-  flow.network().parameters().load(without_prefix(weights), a.weights);
+  flow.stage(0).network().parameters().load(without_prefix(weights), a.weights);
   flow::Notes notes = solve::notes_from_options(config.sampling);
   notes["calor.converted_from"] = a.weights;
   flow::save_model(a.out, flow, notes);
-  const std::int64_t count = flow.network().parameters().count_with_fixed();
+  const std::int64_t count = flow.stage(0).network().parameters().count_with_fixed();
   say(globals, fmt::format("{} parameters written to {}", count, a.out));
   return {{"out", a.out}, {"parameters", count}};
 }

@@ -7,7 +7,10 @@
 
 #include "app/command.h"
 #include "calor/data/open.h"
+#include "calor/data/point_sets.h"
+#include "calor/data/training_data.h"
 #include "calor/io/picture.h"
+#include "calor/report/density_plot.h"
 #include "calor/report/grid.h"
 #include "calor/report/progress.h"
 
@@ -25,7 +28,13 @@ nlohmann::ordered_json list_sets(const Globals& globals) {
                     {"found", place},
                     {"how_to_get", set.how_to_get}});
   }
-  return {{"datasets", list}};
+  answer(globals, "\nlaws of points in the plane, made by Calor:");
+  nlohmann::ordered_json laws = nlohmann::json::array();
+  for (const auto& set : data::known_point_sets()) {
+    answer(globals, fmt::format("{:<16} {}", set.name, set.description));
+    laws.push_back({{"name", set.name}, {"description", set.description}});
+  }
+  return {{"datasets", list}, {"points", laws}};
 }
 
 void write_preview(const data::ImageDataset& set, const std::string& file) {
@@ -60,6 +69,59 @@ nlohmann::ordered_json inspect(const Globals& globals, const data::DataOptions& 
           {"preview", preview}};
 }
 
+// What the columns of a table are taken for.
+nlohmann::ordered_json inspect_table(const Globals& globals, const data::DataOptions& options) {
+  const data::Table table = data::read_table(options.source, options.table);
+  const auto codec = data::TableCodec::fit(table, options.table);
+  answer(globals, fmt::format("{} rows, {} columns",
+                              report::grouped(static_cast<std::int64_t>(table.rows())),
+                              table.columns.size()));
+  answer(globals, codec.describe());
+  nlohmann::ordered_json columns = nlohmann::json::array();
+  for (const auto& column : table.columns) {
+    std::int64_t missing = 0;
+    for (std::size_t i = 0; i < column.rows(); ++i) missing += column.is_missing(i) ? 1 : 0;
+    columns.push_back({{"name", column.name},
+                       {"type", data::to_text(column.type)},
+                       {"missing", missing},
+                       {"categories", column.words.size()}});
+  }
+  return {{"rows", table.rows()},
+          {"columns", columns},
+          {"numbers", codec.width()},
+          {"likelihood", codec.likelihood_note()}};
+}
+
+nlohmann::ordered_json inspect_points(const Globals& globals, data::DataOptions options,
+                                      const std::string& preview) {
+  options.count = 200'000;
+  const auto set = data::open_training_data(options);
+  answer(globals, set.description);
+  if (!preview.empty()) {
+    data::Batch batch;
+    for (std::int64_t i = 0; i < set.train->size(); ++i) batch.indices.push_back(i);
+    set.train->fill(batch, 0, 0, false);
+    io::write_png(preview, report::scatter_picture(batch.items.flatten(1), data::point_box, 512));
+    say(globals, "preview: " + preview);
+  }
+  return {{"points", options.source},
+          {"class_names", set.train->spec().class_names},
+          {"preview", preview}};
+}
+
+nlohmann::ordered_json inspect_any(const Globals& globals, const data::DataOptions& options,
+                                   const std::string& preview) {
+  switch (data::source_kind(options)) {
+    case data::SourceKind::table:
+      return inspect_table(globals, options);
+    case data::SourceKind::points:
+      return inspect_points(globals, options, preview);
+    case data::SourceKind::pictures:
+      break;
+  }
+  return inspect(globals, options, preview);
+}
+
 }  // namespace
 
 void add_data(CLI::App& program, Globals& globals) {
@@ -74,15 +136,20 @@ void add_data(CLI::App& program, Globals& globals) {
 
   auto options = std::make_shared<data::DataOptions>();
   auto preview = std::make_shared<std::string>();
-  CLI::App& look = add_command(command, globals, "inspect", "Count, sizes and classes of a set.",
-                               "  calor data inspect mnist\n"
-                               "  calor data inspect pictures/ --size 64 --out preview.png");
+  CLI::App& look =
+      add_command(command, globals, "inspect", "Count, sizes, classes or columns of a set.",
+                  "  calor data inspect mnist\n"
+                  "  calor data inspect houses.csv --columns \"zip:categorical\"\n"
+                  "  calor data inspect rose --out rose.png\n"
+                  "  calor data inspect pictures/ --size 64 --out preview.png");
   look.add_option("path", options->source, "a known name or a path")->required();
   look.add_option("--size", options->size, "side in pixels after resize and centre crop")
       ->check(CLI::Range(0, 16384));
-  look.add_option("--out", *preview, "write a grid of pictures to this PNG");
+  look.add_option("--columns", options->table.columns,
+                  "table: types, as \"age:integer, zip:categorical, id:ignore\"");
+  look.add_option("--out", *preview, "write a grid of pictures, or the points, to this PNG");
   set_work(look, globals,
-           [&globals, options, preview] { return inspect(globals, *options, *preview); });
+           [&globals, options, preview] { return inspect_any(globals, *options, *preview); });
 }
 
 }  // namespace calor::app

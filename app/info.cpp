@@ -8,6 +8,7 @@
 #include "app/command.h"
 #include "app/run_argument.h"
 #include "calor/core/error.h"
+#include "calor/data/training_data.h"
 #include "calor/io/safetensors.h"
 #include "calor/report/progress.h"
 
@@ -42,27 +43,64 @@ std::int64_t count_numbers(const std::vector<io::TensorInfo>& index) {
   return total;
 }
 
+// Every setting of the model, and its notes.
+void describe_settings(const Globals& globals, flow::ModelDescription& model,
+                       nlohmann::ordered_json& object) {
+  config::Options options;
+  model.options.declare(options);
+  answer(globals, options.to_toml().substr(0, options.to_toml().size() - 1));
+  for (const auto& option : options.all()) {
+    std::visit([&](const auto& value) { object["settings"][option.key] = value; }, option.get());
+  }
+  for (const auto& [key, text] : model.notes) object["notes"][key] = text;
+}
+
+// Columns of a table, or points; stages.
+void describe_rows(const Globals& globals, const std::filesystem::path& file,
+                   flow::ModelDescription& model, nlohmann::ordered_json& object) {
+  const auto& items = model.items;
+  answer(globals, fmt::format("rows of {} numbers{}", items.channels,
+                              items.condition_width > 0
+                                  ? fmt::format(", given {} others", items.condition_width)
+                                  : std::string()));
+  object["rows"] = {{"numbers", items.channels},
+                    {"condition_width", items.condition_width},
+                    {"class_names", items.class_names}};
+  if (const auto codecs = data::table_codecs(model.notes, file.string())) {
+    answer(globals, codecs->targets.describe());
+    object["columns"] = codecs->targets.column_names();
+  }
+  if (model.options.stages.is_chain()) {
+    const auto steps = flow::stage_steps(model.options.stages);
+    for (std::size_t n = 0; n < steps.size(); ++n) {
+      answer(globals, steps[n].free ? fmt::format("stage {}: free, to noise", n + 1)
+                                    : fmt::format("stage {}: gamma {}, from T = {:.4g}", n + 1,
+                                                  steps[n].gamma, steps[n].start));
+    }
+    object["stages"] = steps.size();
+  }
+  describe_settings(globals, model, object);
+}
+
 // Path, pictures, network and default sampling of a model file.
 void describe_model(const Globals& globals, const std::filesystem::path& file,
                     nlohmann::ordered_json& object) {
   flow::ModelDescription model = flow::read_description(file);
-  const auto& p = model.pictures;
+  const auto& p = model.items;
+  if (p.kind == data::ItemKind::rows) {
+    describe_rows(globals, file, model, object);
+    return;
+  }
   answer(globals, fmt::format("pictures: {} x {} x {} (channels x height x width), {} classes{}",
                               p.channels, p.height, p.width, p.classes(),
                               p.classes() > 0 && p.classes() <= 24
                                   ? fmt::format(": {}", fmt::join(p.class_names, ", "))
                                   : std::string()));
-  config::Options options;
-  model.options.declare(options);
-  answer(globals, options.to_toml().substr(0, options.to_toml().size() - 1));
   object["pictures"] = {{"channels", p.channels},
                         {"height", p.height},
                         {"width", p.width},
                         {"class_names", p.class_names}};
-  for (const auto& option : options.all()) {
-    std::visit([&](const auto& value) { object["settings"][option.key] = value; }, option.get());
-  }
-  for (const auto& [key, text] : model.notes) object["notes"][key] = text;
+  describe_settings(globals, model, object);
 }
 
 nlohmann::ordered_json run_info(const Globals& globals, const InfoArguments& arguments) {

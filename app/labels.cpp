@@ -10,7 +10,7 @@
 namespace calor::app {
 namespace {
 
-std::int64_t class_number(const std::string& text, const data::ImageSpec& pictures) {
+std::int64_t class_number(const std::string& text, const data::ItemSpec& pictures) {
   const auto& names = pictures.class_names;
   const auto named = std::find(names.begin(), names.end(), text);
   if (named != names.end()) return named - names.begin();
@@ -36,7 +36,7 @@ at::Tensor cycling_labels(std::int64_t count, std::int64_t classes, std::int64_t
   return (at::arange(count, at::kLong) % columns) % classes;
 }
 
-at::Tensor labels_from(const std::string& text, const data::ImageSpec& pictures, std::int64_t count,
+at::Tensor labels_from(const std::string& text, const data::ItemSpec& pictures, std::int64_t count,
                        std::int64_t columns) {
   if (text.empty()) return cycling_labels(count, pictures.classes(), columns);
   return at::full({count}, class_number(text, pictures), at::kLong);

@@ -16,7 +16,7 @@ at::Tensor cycling_labels(std::int64_t count, std::int64_t classes, std::int64_t
 
 // int64 [count] from what follows --label: a class's number or name, or "none"; empty: cycling.
 // UsageError with the nearest name or the range.
-at::Tensor labels_from(const std::string& text, const data::ImageSpec& pictures, std::int64_t count,
+at::Tensor labels_from(const std::string& text, const data::ItemSpec& pictures, std::int64_t count,
                        std::int64_t columns);
 
 }  // namespace calor::app

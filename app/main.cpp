@@ -75,6 +75,9 @@ int main(int argc, char** argv) {
       "Examples:\n  calor train hdfm-glyphs\n  calor sample runs/hdfm-glyphs --out grid.png");
   calor::app::add_train(program, globals);
   calor::app::add_sample(program, globals);
+  calor::app::add_score(program, globals);
+  calor::app::add_evaluate(program, globals);
+  calor::app::add_plot(program, globals);
   calor::app::add_convert(program, globals);
   calor::app::add_info(program, globals);
   calor::app::add_presets(program, globals);

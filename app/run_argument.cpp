@@ -38,7 +38,11 @@ RunModel open_run(const fs::path& run, const std::string& ema, at::Device device
   model.flow = std::move(loaded.flow);
   model.notes = std::move(loaded.notes);
   if (ema != "1") {
-    at::Tensor flat = model.flow->network().parameters().flat();
+    if (model.flow->is_chain()) {
+      throw usage_error("--ema 1 for a chain of stages", "--ema " + ema,
+                        "leave --ema out: a chain keeps one average of each stage");
+    }
+    at::Tensor flat = model.flow->stage(0).network().parameters().flat();
     const at::Tensor wanted = checkpoint_weights(run, ema);
     if (wanted.numel() != flat.numel()) {
       throw Error("a checkpoint of the same network as model.safetensors",

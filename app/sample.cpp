@@ -1,4 +1,4 @@
-// calor sample: pictures from a trained model.
+// calor sample: pictures, points or table rows from a trained model.
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
@@ -9,13 +9,12 @@
 #include "app/command.h"
 #include "app/labels.h"
 #include "app/run_argument.h"
+#include "app/sample_writer.h"
 #include "app/trajectory.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
-#include "calor/io/atomic_file.h"
+#include "calor/data/training_data.h"
 #include "calor/io/npy.h"
-#include "calor/io/picture.h"
-#include "calor/report/grid.h"
 #include "calor/report/progress.h"
 #include "calor/solve/generate.h"
 
@@ -25,12 +24,12 @@ namespace {
 namespace fs = std::filesystem;
 
 struct SampleArguments {
-  std::string run, label, ema = "1", noise, out, trajectory;
+  std::string run, label, ema = "1", noise, out, trajectory, given;
   std::vector<std::string> settings;  // "sample.KEY=value", from the flags
   std::int64_t count = 64;
   bool count_given = false;
   std::int64_t seed = 0;
-  std::int64_t batch = 64;
+  std::int64_t batch = 0;
   Machine machine;
 };
 
@@ -49,7 +48,7 @@ at::Tensor start_noise(const SampleArguments& arguments, const flow::Flow& flow)
     return flow.initial_noise(solve::sampling_keys(arguments.seed, 0, arguments.count));
   }
   const at::Tensor noise = io::read_npy(arguments.noise).to(at::kFloat);
-  const auto& p = flow.pictures();
+  const auto& p = flow.items();
   const std::vector<std::int64_t> item{p.channels, p.height, p.width};
   if (noise.dim() != 4 || noise.sizes().slice(1) != at::IntArrayRef(item) || noise.size(0) == 0) {
     throw Error(fmt::format("noise of shape [N, {}, {}, {}]", p.channels, p.height, p.width),
@@ -66,58 +65,69 @@ at::Tensor start_noise(const SampleArguments& arguments, const flow::Flow& flow)
   return noise;
 }
 
-void write_samples(const std::string& out, const at::Tensor& pictures, std::int64_t columns) {
-  const fs::path path = out;
-  if (path.extension() == ".npy") {
-    io::write_npy(path, pictures);
-  } else if (path.extension() == ".png") {
-    io::write_png(path, report::tile(data::to_bytes(pictures), columns, 48));
-  } else {
-    io::make_folder(path);
-    const at::Tensor bytes = data::to_bytes(pictures);
-    for (std::int64_t i = 0; i < bytes.size(0); ++i) {
-      io::write_png(path / fmt::format("{:06}.png", i), bytes[i]);
-    }
+// What the rows of a model with conditions are given: the rows of a file, again and again.
+flow::Given given_of(const SampleArguments& arguments, const RunModel& model, std::int64_t count,
+                     std::int64_t columns) {
+  const data::ItemSpec& items = model.flow->items();
+  flow::Given given{.labels = labels_from(arguments.label, items, count, columns), .condition = {}};
+  if (items.condition_width == 0) {
+    if (arguments.given.empty()) return given;
+    throw usage_error("a model with conditions for --given", "this model has none",
+                      "leave --given out, or train with data.condition");
   }
+  const auto codecs = data::table_codecs(model.notes, model.file.string());
+  if (arguments.given.empty() || !codecs || !codecs->condition) {
+    throw usage_error("--given FILE.csv with the columns that the model is conditioned on",
+                      "none was named", "see calor info for the columns");
+  }
+  const at::Tensor rows = codecs->condition->encode(data::read_table(arguments.given, {}));
+  given.condition =
+      rows.to(at::kFloat).index_select(0, at::arange(count, at::kLong).remainder(rows.size(0)));
+  return given;
 }
 
-// Known before any work is done: what cannot be written in the end is refused now.
-void check_out(const std::string& out) {
-  const std::string extension = fs::path(out).extension().string();
-  if (extension.empty() || extension == ".png" || extension == ".npy") return;
-  throw usage_error(
-      "--out FILE.png, FILE.npy or a folder", fmt::format("'{}'", out),
-      ".png makes a grid, .npy an array [N, C, H, W] in [-1, 1], a folder single PNGs");
+// Items a person asks for without saying how many.
+std::int64_t default_count(const data::ItemSpec& items, const std::string& out) {
+  if (items.kind == data::ItemKind::pictures) return 64;
+  return fs::path(out).extension() == ".png" ? 20'000 : 1000;
 }
 
-nlohmann::ordered_json run_sampling(const Globals& globals, const SampleArguments& arguments) {
+nlohmann::ordered_json run_sampling(const Globals& globals, SampleArguments arguments) {
   const at::Device device = arguments.machine.apply();
-  check_out(arguments.out);
   const RunModel model = open_run(arguments.run, arguments.ema, device);
   const flow::Flow& flow = *model.flow;
+  const bool pictures = flow.items().kind == data::ItemKind::pictures;
+  const auto codecs = data::table_codecs(model.notes, model.file.string());
+  if (arguments.out.empty()) arguments.out = codecs ? "samples.csv" : "samples.png";
+  const SampleWriter writer(arguments.out, flow.items(), codecs);
+  if (!arguments.count_given) arguments.count = default_count(flow.items(), arguments.out);
+  if (arguments.batch == 0) arguments.batch = pictures ? 64 : 16'384;
+  if (!pictures && !arguments.trajectory.empty()) {
+    throw usage_error("a model of pictures for --trajectory", "a model of rows",
+                      "calor plot shows the particles of points stage by stage");
+  }
   const solve::GenerateOptions options = options_of(arguments, model);
   const at::Tensor noise = start_noise(arguments, flow);
   const std::int64_t count = noise.size(0);
-  const std::int64_t classes = flow.pictures().classes();
+  const std::int64_t classes = flow.items().classes();
   const std::int64_t columns =
       arguments.label.empty() && classes > 0 && classes <= 20 ? std::min(classes, count) : 0;
-  const at::Tensor labels =
-      labels_from(arguments.label, flow.pictures(), count, std::max(columns, classes));
+  const flow::Given given = given_of(arguments, model, count, std::max(columns, classes));
 
   const InterruptGuard guard;
-  report::ProgressBar bar(count, 0, "img", globals.quiet);
+  report::ProgressBar bar(count, 0, pictures ? "img" : "rows", globals.quiet);
   TrajectoryRecorder recorder(arguments.trajectory.empty() ? 0 : 4);
   const auto made = solve::generate(
-      flow, noise, labels, options, [&](std::int64_t done) { bar.update(done, ""); },
+      flow, noise, given, options, [&](std::int64_t done) { bar.update(done, ""); },
       recorder.observer());
   bar.finish();
-  if (made.pictures.size(0) == 0) {
+  if (made.items.size(0) == 0) {
     throw Error("at least one batch of samples", "stopped by a signal before the first was done",
                 "start it again");
   }
-  write_samples(arguments.out, made.pictures, columns);
-  if (!arguments.trajectory.empty()) recorder.write(arguments.trajectory, made.pictures);
-  const std::int64_t made_count = made.pictures.size(0);
+  writer.write(made.items, columns);
+  if (!arguments.trajectory.empty()) recorder.write(arguments.trajectory, made.items);
+  const std::int64_t made_count = made.items.size(0);
   if (made_count < count) {
     say(globals, fmt::format("stopped by a signal after {} of {} samples", made_count, count));
   }
@@ -130,7 +140,7 @@ nlohmann::ordered_json run_sampling(const Globals& globals, const SampleArgument
           {"solver", solve::solver_name(options.solver.solver)},
           {"guidance", options.guidance.scale},
           {"seed", arguments.seed},
-          {"images_per_second", bar.rate()}};
+          {pictures ? "images_per_second" : "rows_per_second", bar.rate()}};
 }
 
 // A flag that sets a sampling setting: declared where the setting is, checked there too.
@@ -153,19 +163,22 @@ void add_setting(CLI::App& command, SampleArguments& arguments, const std::strin
 void add_sample(CLI::App& program, Globals& globals) {
   auto arguments = std::make_shared<SampleArguments>();
   CLI::App& command = add_command(
-      program, globals, "sample", "Sample pictures from a run folder or a model file.",
+      program, globals, "sample",
+      "Sample pictures, points or table rows from a run folder or a model file.",
       "  calor sample runs/demo --out grid.png\n"
       "  calor sample runs/demo --count 1000 --label 3 --guidance 1.5 --out folder/\n"
       "  calor sample model.safetensors --steps 10 --solver heun --seed 7 --out samples.npy\n"
+      "  calor sample runs/houses --count 5000 --out houses.csv\n"
       "  calor sample runs/demo --noise noise.npy --trajectory steps.png --out grid.png");
   SampleArguments& a = *arguments;
   command.add_option("run", a.run, "run folder or model.safetensors")->required();
-  command
-      .add_option("--out", a.out,
-                  "FILE.png: a grid; FILE.npy: fp32 [N, C, H, W] in [-1, 1]; else a folder of PNGs")
-      ->default_val("samples.png");
-  CLI::Option* count = command.add_option("--count", a.count, "number of pictures (default 64)")
-                           ->check(CLI::Range(std::int64_t{1}, std::int64_t{100'000'000}));
+  command.add_option(
+      "--out", a.out,
+      "pictures: FILE.png (a grid), FILE.npy (fp32 [N, C, H, W] in [-1, 1]) or a folder "
+      "of PNGs; points: FILE.png, .npy or .csv; tables: FILE.csv, .tsv or .npy");
+  CLI::Option* count =
+      command.add_option("--count", a.count, "how many (default: 64 pictures, 1000 rows)")
+          ->check(CLI::Range(std::int64_t{1}, std::int64_t{100'000'000}));
   command.add_option("--label", a.label, "class number or name, or none (default: all in turn)");
   add_setting(command, a, "--steps", "sample.steps");
   add_setting(command, a, "--solver", "sample.solver");
@@ -180,17 +193,20 @@ void add_sample(CLI::App& program, Globals& globals) {
           "LO HI: times between which guidance acts")
       ->expected(2);
   add_setting(command, a, "--t-eps", "sample.t_eps");
-  command.add_option("--seed", a.seed, "picture i is the same whatever the count or batch")
+  add_setting(command, a, "--rtol", "sample.rtol");
+  add_setting(command, a, "--atol", "sample.atol");
+  command.add_option("--seed", a.seed, "item i is the same whatever the count or batch")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command.add_option("--ema", a.ema, "weights: 1, 2 (averages) or off (the last step's)")
       ->check(CLI::IsMember({"1", "2", "off"}))
       ->capture_default_str();
   command.add_option("--noise", a.noise, "FILE.npy [N, C, H, W]: start from this noise");
+  command.add_option("--given", a.given,
+                     "table with the columns that the model is conditioned on, taken in turn");
   command.add_option("--trajectory", a.trajectory, "FILE.png: state and prediction at each step");
-  command.add_option("--batch", a.batch, "pictures at a time")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20))
-      ->capture_default_str();
+  command.add_option("--batch", a.batch, "items at a time (default: 64 pictures, 16384 rows)")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20));
   a.machine.add_to(command);
   set_work(command, globals, [&globals, arguments, count] {
     arguments->count_given = count->count() > 0;

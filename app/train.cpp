@@ -1,15 +1,13 @@
 // calor train: from a preset, a TOML file or a run folder to a trained model; the same command
 // again resumes.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <filesystem>
 #include <memory>
 
 #include "app/command.h"
+#include "app/run_lock.h"
+#include "app/stage_processes.h"
 #include "app/train_observer.h"
 #include "calor/config/presets.h"
 #include "calor/core/error.h"
@@ -28,33 +26,9 @@ struct TrainArguments {
   std::string run;
   bool override_changes = false;
   bool list_settings = false;
+  std::int64_t stage = 0;
+  std::int64_t parallel = 0;
   Machine machine;
-};
-
-// Two processes must not train in one folder: the second is refused while the first lives.
-class RunLock {
- public:
-  explicit RunLock(const fs::path& run) {
-    const std::string file = (run / "run.lock").string();
-    descriptor_ = open(file.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
-    if (descriptor_ < 0) {
-      throw Error("a run folder that can be written",
-                  fmt::format("{}: {}", file, system_error_text(errno)),
-                  "choose another folder with --run, or repair its permissions");
-    }
-    if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
-      close(descriptor_);
-      throw Error("a run folder that no other process trains in",
-                  fmt::format("{} is locked by a running calor train", run.string()),
-                  "wait for it, stop it, or choose another folder with --run");
-    }
-  }
-  ~RunLock() { close(descriptor_); }
-  RunLock(const RunLock&) = delete;
-  RunLock& operator=(const RunLock&) = delete;
-
- private:
-  int descriptor_ = -1;
 };
 
 struct Request {
@@ -67,27 +41,48 @@ bool is_run_folder(const fs::path& path) {
   return fs::exists(path / "config.toml", ignored);
 }
 
+// A text in TOML's spelling.
+std::string toml_text(const std::string& text) { return config::to_text(config::Value{text}); }
+
+// Whether a word among the settings is no setting but the data: calor train lfm-table DATA.csv.
+bool names_data(const std::string& word) {
+  std::error_code ignored;
+  if (fs::exists(word, ignored)) return true;
+  return word.find('=') == std::string::npos &&
+         (data::is_table_name(word) || word.find('/') != std::string::npos ||
+          data::is_known_source(word));
+}
+
+std::vector<std::string> settings_of(const TrainArguments& arguments) {
+  std::vector<std::string> settings;
+  for (const auto& word : arguments.settings) {
+    settings.push_back(names_data(word) ? "data.source=" + toml_text(word) : word);
+  }
+  return settings;
+}
+
 // What the person asked for, before looking at what the run folder already holds.
 Request read_request(const TrainArguments& arguments) {
   std::error_code ignored;
   const fs::path source = arguments.source;
   if (is_run_folder(source)) {
     const std::string file = (source / "config.toml").string();
-    return {train::parse_config(io::read_text(file), file, arguments.settings),
+    return {train::parse_config(io::read_text(file), file, settings_of(arguments)),
             arguments.run.empty() ? source : fs::path(arguments.run)};
   }
   const bool file = source.extension() == ".toml" || fs::is_regular_file(source, ignored);
   const std::string name = file ? source.stem().string() : arguments.source;
   const std::string text =
       file ? io::read_text(source) : std::string(config::preset(arguments.source));
-  return {train::parse_config(text, file ? arguments.source : "preset " + name, arguments.settings),
-          arguments.run.empty() ? fs::path("runs") / name : fs::path(arguments.run)};
+  return {
+      train::parse_config(text, file ? arguments.source : "preset " + name, settings_of(arguments)),
+      arguments.run.empty() ? fs::path("runs") / name : fs::path(arguments.run)};
 }
 
 // The configuration to train with: the stored one where the run has begun, else the request made
 // definite and stored.
-train::RunConfig settle(const TrainArguments& arguments, const Request& request,
-                        at::Device device) {
+train::RunConfig settle(const TrainArguments& arguments, const Request& request, at::Device device,
+                        std::int64_t rows) {
   const fs::path file = request.run / "config.toml";
   train::RunConfig config = request.config;
   if (is_run_folder(request.run)) {
@@ -95,7 +90,7 @@ train::RunConfig settle(const TrainArguments& arguments, const Request& request,
     config = train::merge_for_resume(stored, request.config, arguments.override_changes,
                                      request.run.string());
   }
-  train::resolve_automatic(config, device);
+  train::resolve_automatic(config, device, rows);
   io::write_file_atomically(
       file, "# The settings of this run, as they were resolved.\n" + config.options().to_toml());
   return config;
@@ -120,39 +115,93 @@ nlohmann::ordered_json print_settings(const Globals& globals) {
   return {{"settings", list}};
 }
 
+const char* example_output(const data::TrainingData& data) {
+  const bool pictures = data.train->spec().kind == data::ItemKind::pictures;
+  return pictures || data.notes.contains("calor.points") ? "grid.png" : "samples.csv";
+}
+
 nlohmann::ordered_json run_training(const Globals& globals, const TrainArguments& arguments) {
   const at::Device device = arguments.machine.apply();
   const Request request = read_request(arguments);
   // The data first: a run folder is made only for a run that can begin.
-  const auto set = data::open_dataset(request.config.data);
+  const auto data = data::open_training_data(request.config.data);
+  flow::check_model(request.config.model, data.train->spec());
   io::make_folder(request.run);
-  const RunLock lock(request.run);
-  io::remove_leftovers(request.run);
-  const train::RunConfig config = settle(arguments, request, device);
-  say(globals, fmt::format("run folder: {}; {} pictures of {} x {} x {}, {} classes",
-                           request.run.string(), report::grouped(set->size()), set->spec().channels,
-                           set->spec().height, set->spec().width, set->spec().classes()));
+  const bool alone = arguments.stage == 0;
+  const RunLock lock(request.run, alone ? RunLock::Kind::whole_run : RunLock::Kind::one_stage,
+                     arguments.stage);
+  if (alone) io::remove_leftovers(request.run);
+  const train::RunConfig config = settle(arguments, request, device, data.train->size());
+  say(globals, fmt::format("run folder: {}; {}", request.run.string(), data.description));
   const InterruptGuard guard;
   TrainReporter reporter(globals);
-  train::Trainer trainer(config, set, request.run, device, reporter);
-  const train::Outcome outcome = trainer.run();
+  train::Trainer trainer(config, data, request.run, device, reporter);
+  const train::Outcome outcome = alone ? trainer.run() : trainer.run_stage(arguments.stage);
   reporter.finish();
   const std::string model = (request.run / "model.safetensors").string();
   if (outcome == train::Outcome::interrupted) {
     say(globals, fmt::format("stopped and saved at step {}; the same command goes on from there",
-                             trainer.progress().step));
+                             reporter.step()));
+  } else if (!alone && trainer.stages_done() < trainer.flow().size()) {
+    say(globals, fmt::format("stage {} is trained; {} of {} are", arguments.stage,
+                             trainer.stages_done(), trainer.flow().size()));
   } else {
     say(globals, "trained: " + model);
-    say(globals, fmt::format("sample it: calor sample {} --out grid.png", request.run.string()));
+    say(globals, fmt::format("sample it: calor sample {} --out {}", request.run.string(),
+                             example_output(data)));
   }
+  const bool pictures = trainer.flow().items().kind == data::ItemKind::pictures;
   return {{"run", request.run.string()},
           {"outcome", outcome == train::Outcome::finished ? "finished" : "interrupted"},
-          {"step", trainer.progress().step},
-          {"images", trainer.progress().step * config.train.batch},
+          {"stages", trainer.flow().size()},
+          {"step", reporter.step()},
+          {pictures ? "images" : "rows", reporter.step() * config.train.batch},
           {"loss_average", reporter.loss()},
-          {"images_per_second", reporter.images_per_second()},
+          {pictures ? "images_per_second" : "rows_per_second", reporter.items_per_second()},
           {"model", model},
           {"samples", reporter.newest_grid()}};
+}
+
+// Each stage in a process of its own; the last of them to end joins them all.
+nlohmann::ordered_json run_parallel(const Globals& globals, const TrainArguments& arguments) {
+  const Request request = read_request(arguments);
+  const auto& stages = request.config.model.stages;
+  if (!stages.is_chain() || stages.particles != flow::Particles::exact) {
+    throw usage_error("a chain with stages.particles = \"exact\" for --parallel",
+                      stages.is_chain() ? "pushed particles: each stage waits for the one before"
+                                        : "a flow of one stage",
+                      "add stages.particles=exact, or leave --parallel out");
+  }
+  const auto count = static_cast<std::int64_t>(flow::stage_steps(stages).size());
+  const InterruptGuard guard;
+  const auto statuses = run_stage_processes(count, arguments.parallel, [&](std::int64_t stage) {
+    std::vector<std::string> words{"train", arguments.source};
+    words.insert(words.end(), arguments.settings.begin(), arguments.settings.end());
+    words.insert(words.end(), {"--run", request.run.string(), "--stage", std::to_string(stage),
+                               "--quiet", "--device", arguments.machine.device, "--threads",
+                               std::to_string(std::max(1, arguments.machine.threads))});
+    if (arguments.override_changes) words.emplace_back("--override");
+    say(globals, fmt::format("stage {} of {}: a process of its own", stage, count));
+    return words;
+  });
+  std::int64_t done = 0;
+  for (const int status : statuses) {
+    done += status == 0 ? 1 : 0;
+    if (status > 0) {
+      throw Error("all stages to train", "one of the processes failed; its error stands above",
+                  "mend its cause and give the same command again: trained stages are kept");
+    }
+  }
+  // Interrupted children end well too, with their stage unfinished: the model tells.
+  const std::string model = (request.run / "model.safetensors").string();
+  std::error_code ignored;
+  const bool finished = done == count && fs::exists(model, ignored);
+  say(globals, finished ? "trained: " + model
+                        : std::string("stopped and saved; the same command goes on from there"));
+  return {{"run", request.run.string()},
+          {"outcome", finished ? "finished" : "interrupted"},
+          {"stages", count},
+          {"model", model}};
 }
 
 }  // namespace
@@ -164,11 +213,22 @@ void add_train(CLI::App& program, Globals& globals) {
       "  calor train hdfm-glyphs\n"
       "  calor train hdfm-fashion-mnist train.steps=2000 --run runs/short\n"
       "  calor train my.toml train.seed=1 path.kind=linear\n"
+      "  calor train lfm-table houses.csv --run runs/houses\n"
+      "  calor train lfm-rose stages.particles=exact --parallel 2\n"
       "  calor train runs/short              goes on where it stopped\n"
       "  calor train --settings              every key, its default, range and meaning");
   command.add_option("source", arguments->source, "preset, TOML file or run folder");
-  command.add_option("settings", arguments->settings, "key=value settings, over the preset's");
+  command.add_option("settings", arguments->settings,
+                     "key=value settings, over the preset's; a path: the data");
   command.add_option("--run", arguments->run, "run folder (default: runs/NAME)");
+  command
+      .add_option("--stage", arguments->stage,
+                  "train one stage of a chain with exact particles, beside other processes")
+      ->check(CLI::Range(1, 1001));
+  command
+      .add_option("--parallel", arguments->parallel,
+                  "train the stages of a chain with exact particles in this many processes")
+      ->check(CLI::Range(1, 64));
   command.add_flag("--override", arguments->override_changes,
                    "on resume, take changed settings instead of refusing them");
   command.add_flag("--settings", arguments->list_settings, "list every setting and stop");
@@ -179,7 +239,8 @@ void add_train(CLI::App& program, Globals& globals) {
       throw usage_error("a preset, a TOML file or a run folder", "none was named",
                         "for example: calor train hdfm-glyphs; list presets with: calor presets");
     }
-    return run_training(globals, *arguments);
+    return arguments->parallel > 0 ? run_parallel(globals, *arguments)
+                                   : run_training(globals, *arguments);
   });
 }
 

@@ -5,11 +5,14 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstddef>
+#include <cstring>
 #include <span>
 #include <utility>
 
 #include "calor/core/error.h"
+#include "calor/core/random.h"
 #include "calor/io/atomic_file.h"
 
 namespace calor::data {
@@ -21,10 +24,10 @@ std::span<const std::byte> bytes_of(const at::Tensor& tensor) {
 
 class TensorDataset final : public ImageDataset {
  public:
-  TensorDataset(ImageSpec spec, at::Tensor pictures, at::Tensor labels)
+  TensorDataset(ItemSpec spec, at::Tensor pictures, at::Tensor labels)
       : spec_(std::move(spec)), pictures_(std::move(pictures)), labels_(std::move(labels)) {}
 
-  const ImageSpec& spec() const override { return spec_; }
+  const ItemSpec& spec() const override { return spec_; }
   std::int64_t size() const override { return pictures_.size(0); }
   at::Tensor picture(std::int64_t i) const override { return pictures_.select(0, i); }
 
@@ -41,12 +44,39 @@ class TensorDataset final : public ImageDataset {
   }
 
  private:
-  ImageSpec spec_;
+  ItemSpec spec_;
   at::Tensor pictures_;  // uint8 [n, channels, height, width], contiguous
   at::Tensor labels_;    // int64 [n], or undefined
 };
 
-void check_pictures(const ImageSpec& spec, const at::Tensor& pictures) {
+void mirror_rows(std::uint8_t* picture, std::int64_t rows, std::int64_t width) {
+  for (std::int64_t row = 0; row < rows; ++row, picture += width) {
+    std::reverse(picture, picture + width);
+  }
+}
+
+bool is_flipped(RandomKey key, std::int64_t position) {
+  double uniform = 0;
+  fill_uniform(key.child(static_cast<std::uint64_t>(position)), {&uniform, 1});
+  return uniform < 0.5;
+}
+
+at::Tensor checked_picture(const ImageDataset& set, std::int64_t i) {
+  const ItemSpec& spec = set.spec();
+  at::Tensor picture = set.picture(i).contiguous();
+  const bool right = picture.scalar_type() == at::kByte &&
+                     picture.sizes() == at::IntArrayRef({spec.channels, spec.height, spec.width});
+  if (!right) {
+    throw Error(
+        fmt::format("pictures as uint8 [{}, {}, {}]", spec.channels, spec.height, spec.width),
+        fmt::format("item {} is {} [{}]", i, c10::toString(picture.scalar_type()),
+                    fmt::join(picture.sizes(), ", ")),
+        "report this: the data set breaks its own promise");
+  }
+  return picture;
+}
+
+void check_pictures(const ItemSpec& spec, const at::Tensor& pictures) {
   const bool right = pictures.defined() && pictures.scalar_type() == at::kByte &&
                      pictures.dim() == 4 && pictures.size(0) > 0 &&
                      pictures.size(1) == spec.channels && pictures.size(2) == spec.height &&
@@ -62,7 +92,7 @@ void check_pictures(const ImageSpec& spec, const at::Tensor& pictures) {
               "convert the pictures to uint8 of that shape");
 }
 
-void check_labels(const ImageSpec& spec, const at::Tensor& labels, std::int64_t n) {
+void check_labels(const ItemSpec& spec, const at::Tensor& labels, std::int64_t n) {
   if (labels.scalar_type() != at::kLong || labels.dim() != 1 || labels.size(0) != n) {
     throw Error(fmt::format("one label per picture: int64 [{}]", n),
                 fmt::format("{} [{}]", c10::toString(labels.scalar_type()),
@@ -81,7 +111,28 @@ void check_labels(const ImageSpec& spec, const at::Tensor& labels, std::int64_t 
 
 }  // namespace
 
-std::shared_ptr<ImageDataset> make_tensor_dataset(ImageSpec spec, at::Tensor pictures,
+void ImageDataset::fill(Batch& batch, std::int64_t first_position, std::uint64_t seed,
+                        bool flip) const {
+  const ItemSpec& s = spec();
+  const auto count = static_cast<std::int64_t>(batch.indices.size());
+  batch.items = at::empty({count, s.channels, s.height, s.width}, at::kByte);
+  batch.labels = at::empty({count}, at::kLong);
+  const RandomKey flip_key = random_key(seed, RandomUse::flip);
+  const std::int64_t item_bytes = s.numbers();
+  auto* out = batch.items.data_ptr<std::uint8_t>();
+  auto* labels = batch.labels.data_ptr<std::int64_t>();
+  for (std::int64_t k = 0; k < count; ++k, out += item_bytes) {
+    const std::int64_t i = batch.indices[static_cast<std::size_t>(k)];
+    const at::Tensor picture = checked_picture(*this, i);
+    std::memcpy(out, picture.const_data_ptr<std::uint8_t>(), static_cast<std::size_t>(item_bytes));
+    if (flip && is_flipped(flip_key, first_position + k)) {
+      mirror_rows(out, s.channels * s.height, s.width);
+    }
+    labels[k] = label(i);
+  }
+}
+
+std::shared_ptr<ImageDataset> make_tensor_dataset(ItemSpec spec, at::Tensor pictures,
                                                   at::Tensor labels) {
   check_pictures(spec, pictures);
   pictures = pictures.cpu().contiguous();
@@ -97,6 +148,10 @@ std::shared_ptr<ImageDataset> make_tensor_dataset(ImageSpec spec, at::Tensor pic
 
 at::Tensor to_unit_range(const at::Tensor& bytes) {
   return bytes.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true).div_(127.5).sub_(1.0);
+}
+
+at::Tensor to_model_range(const at::Tensor& items) {
+  return items.scalar_type() == at::kByte ? to_unit_range(items) : items;
 }
 
 at::Tensor to_bytes(const at::Tensor& unit_range) {

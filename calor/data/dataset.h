@@ -1,4 +1,4 @@
-// Sets of pictures behind one interface, whatever file they come from.
+// Sets of pictures or rows behind one interface, whatever file they come from.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -10,40 +10,76 @@
 
 namespace calor::data {
 
-// What a model must know of the pictures it is made for; it travels in the model file.
-struct ImageSpec {
-  std::int64_t channels = 0;  // 1 (grey) or 3 (RGB)
-  std::int64_t height = 0;
+// Pictures, or rows of numbers (points, tables): a row of d numbers is an item of d channels of one
+// pixel, so that paths, losses and samplers are the same code for both.
+enum class ItemKind { pictures, rows };
+
+// What a model must know of the items it is made for; it travels in the model file.
+struct ItemSpec {
+  std::int64_t channels = 0;  // pictures: 1 (grey) or 3 (RGB); rows: d
+  std::int64_t height = 0;    // rows: 1
   std::int64_t width = 0;
   std::vector<std::string> class_names;  // empty: no labels
+  ItemKind kind = ItemKind::pictures;
+  std::int64_t condition_width = 0;  // numbers that an item is conditioned on; 0: none
 
   std::int64_t classes() const { return static_cast<std::int64_t>(class_names.size()); }
-  bool operator==(const ImageSpec&) const = default;
+  std::int64_t numbers() const { return channels * height * width; }
+  bool operator==(const ItemSpec&) const = default;
 };
 
-class ImageDataset {
- public:
-  virtual ~ImageDataset() = default;
+// Items of one training step.
+struct Batch {
+  std::int64_t step = 0;
+  at::Tensor items;                   // uint8 or fp32 [batch, channels, height, width]
+  at::Tensor labels;                  // int64 [batch]
+  at::Tensor condition;               // fp32 [batch, condition_width], or undefined
+  std::vector<std::int64_t> indices;  // of the items in the set
+};
 
-  virtual const ImageSpec& spec() const = 0;
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+
+  virtual const ItemSpec& spec() const = 0;
   virtual std::int64_t size() const = 0;
 
-  // Item i as uint8 [channels, height, width]. Safe to call from several threads.
-  virtual at::Tensor picture(std::int64_t i) const = 0;
   // The class of item i, 0 where the set has no labels.
   virtual std::int64_t label(std::int64_t i) const = 0;
+
+  // Items, labels and conditions of `batch.indices`, on the calling thread alone. Position
+  // `first_position` + k of the run, and the seed, decide what is random about the k-th (flips).
+  // Safe to call from several threads.
+  virtual void fill(Batch& batch, std::int64_t first_position, std::uint64_t seed,
+                    bool flip) const = 0;
 
   // A checksum of what the set holds (contents for sets in memory; names, sizes and labels for
   // folders): a resumed run must find the set that it began with.
   virtual std::string fingerprint() const = 0;
 };
 
+class ImageDataset : public Dataset {
+ public:
+  // Item i as uint8 [channels, height, width]. Safe to call from several threads.
+  virtual at::Tensor picture(std::int64_t i) const = 0;
+
+  void fill(Batch& batch, std::int64_t first_position, std::uint64_t seed,
+            bool flip) const override;
+};
+
+// Items in fp32, [n, channels, height, width] or [n, d] for rows: particles, points, encoded rows.
+// `labels` int64 [n] and `condition` fp32 [n, c] where the spec has them. Nothing is copied.
+std::shared_ptr<Dataset> make_float_dataset(ItemSpec spec, at::Tensor items, at::Tensor labels = {},
+                                            at::Tensor condition = {});
+
 // A set held in memory.
-std::shared_ptr<ImageDataset> make_tensor_dataset(ImageSpec spec, at::Tensor pictures,
+std::shared_ptr<ImageDataset> make_tensor_dataset(ItemSpec spec, at::Tensor pictures,
                                                   at::Tensor labels);
 
 // Where the pixels of a network live: uint8 0..255 <-> fp32 [-1, 1], x = u / 127.5 - 1.
 at::Tensor to_unit_range(const at::Tensor& bytes);
+// A batch's items as a network takes them: bytes to the unit range, fp32 as they are.
+at::Tensor to_model_range(const at::Tensor& items);
 // Rounds and clamps; any shape.
 at::Tensor to_bytes(const at::Tensor& unit_range);
 

@@ -217,10 +217,10 @@ ArraySet draw_glyphs(const GlyphOptions& options) {
 
 std::shared_ptr<ImageDataset> make_glyphs(const GlyphOptions& options) {
   ArraySet set = draw_glyphs(options);
-  ImageSpec spec{.channels = 1,
-                 .height = options.size,
-                 .width = options.size,
-                 .class_names = std::move(set.class_names)};
+  ItemSpec spec{.channels = 1,
+                .height = options.size,
+                .width = options.size,
+                .class_names = std::move(set.class_names)};
   return make_tensor_dataset(std::move(spec), std::move(set.pictures), std::move(set.labels));
 }
 

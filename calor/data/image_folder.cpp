@@ -67,7 +67,7 @@ class ImageFolder final : public ImageDataset {
     learn_shape();
   }
 
-  const ImageSpec& spec() const override { return spec_; }
+  const ItemSpec& spec() const override { return spec_; }
   std::int64_t size() const override { return static_cast<std::int64_t>(files_.size()); }
 
   at::Tensor picture(std::int64_t i) const override {
@@ -118,7 +118,7 @@ class ImageFolder final : public ImageDataset {
   PictureTransform transform_;
   std::vector<PictureFile> files_;
   std::vector<std::int64_t> labels_;
-  ImageSpec spec_;
+  ItemSpec spec_;
   at::Tensor first_;  // the first picture: its shape is everyone's
 };
 

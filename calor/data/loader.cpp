@@ -5,12 +5,10 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 #include <condition_variable>
-#include <cstring>
 #include <exception>
 #include <map>
 #include <mutex>
@@ -63,61 +61,21 @@ class EpochOrder {
   std::array<std::pair<std::int64_t, Permutation>, 2> kept_{{{-1, nullptr}, {-1, nullptr}}};
 };
 
-void mirror_rows(std::uint8_t* picture, std::int64_t rows, std::int64_t width) {
-  for (std::int64_t row = 0; row < rows; ++row, picture += width) {
-    std::reverse(picture, picture + width);
-  }
-}
-
-bool is_flipped(RandomKey key, std::int64_t position) {
-  double uniform = 0;
-  fill_uniform(key.child(static_cast<std::uint64_t>(position)), {&uniform, 1});
-  return uniform < 0.5;
-}
-
-at::Tensor checked_picture(const ImageDataset& set, std::int64_t i) {
-  const ImageSpec& spec = set.spec();
-  at::Tensor picture = set.picture(i).contiguous();
-  const bool right = picture.scalar_type() == at::kByte &&
-                     picture.sizes() == at::IntArrayRef({spec.channels, spec.height, spec.width});
-  if (!right) {
-    throw Error(
-        fmt::format("pictures as uint8 [{}, {}, {}]", spec.channels, spec.height, spec.width),
-        fmt::format("item {} is {} [{}]", i, c10::toString(picture.scalar_type()),
-                    fmt::join(picture.sizes(), ", ")),
-        "report this: the data set breaks its own promise");
-  }
-  return picture;
-}
-
-// Plain copies, no tensor operations on whole batches: those would start a team of compute threads
-// under each loader thread.
-Batch assemble(const ImageDataset& set, const LoaderOptions& options, EpochOrder& order,
+// Datasets fill batches by plain copies, no tensor operations on whole batches: those would start a
+// team of compute threads under each loader thread.
+Batch assemble(const Dataset& set, const LoaderOptions& options, EpochOrder& order,
                std::int64_t step) {
-  const ImageSpec& spec = set.spec();
   const std::int64_t first_position = step * options.batch;
-  Batch batch{
-      .step = step,
-      .pictures = at::empty({options.batch, spec.channels, spec.height, spec.width}, at::kByte),
-      .labels = at::empty({options.batch}, at::kLong),
-      .indices = order.indices(first_position, options.batch)};
-  const RandomKey flip_key = random_key(options.seed, RandomUse::flip);
-  const std::int64_t item_bytes = spec.channels * spec.height * spec.width;
-  auto* out = batch.pictures.data_ptr<std::uint8_t>();
-  auto* labels = batch.labels.data_ptr<std::int64_t>();
-  for (std::int64_t k = 0; k < options.batch; ++k, out += item_bytes) {
-    const std::int64_t i = batch.indices[static_cast<std::size_t>(k)];
-    const at::Tensor picture = checked_picture(set, i);
-    std::memcpy(out, picture.const_data_ptr<std::uint8_t>(), static_cast<std::size_t>(item_bytes));
-    if (options.flip && is_flipped(flip_key, first_position + k)) {
-      mirror_rows(out, spec.channels * spec.height, spec.width);
-    }
-    labels[k] = set.label(i);
-  }
+  Batch batch{.step = step,
+              .items = {},
+              .labels = {},
+              .condition = {},
+              .indices = order.indices(first_position, options.batch)};
+  set.fill(batch, first_position, options.seed, options.flip);
   return batch;
 }
 
-void check(const ImageDataset& set, const LoaderOptions& options) {
+void check(const Dataset& set, const LoaderOptions& options) {
   const auto at_least = [](const char* what, std::int64_t value, std::int64_t low) {
     if (value >= low) return;
     throw usage_error(fmt::format("{} of at least {}", what, low), fmt::format("{}", value),
@@ -128,20 +86,20 @@ void check(const ImageDataset& set, const LoaderOptions& options) {
   at_least("a number of loader threads", options.threads, 1);
   at_least("a number of batches prepared ahead", options.ahead, 1);
   if (set.size() < 1) {
-    throw Error("a data set with at least one picture", "an empty set", "choose another data set");
+    throw Error("a data set with at least one item", "an empty set", "choose another data set");
   }
 }
 
 }  // namespace
 
-Batch make_batch(const ImageDataset& set, const LoaderOptions& options, std::int64_t step) {
+Batch make_batch(const Dataset& set, const LoaderOptions& options, std::int64_t step) {
   check(set, options);
   EpochOrder order(set.size(), options.seed);
   return assemble(set, options, order, step);
 }
 
 struct Loader::State {
-  State(std::shared_ptr<const ImageDataset> dataset, LoaderOptions loader_options)
+  State(std::shared_ptr<const Dataset> dataset, LoaderOptions loader_options)
       : set(std::move(dataset)),
         options(loader_options),
         order(set->size(), options.seed),
@@ -209,7 +167,7 @@ struct Loader::State {
     std::exception_ptr error;
   };
 
-  std::shared_ptr<const ImageDataset> set;
+  std::shared_ptr<const Dataset> set;
   LoaderOptions options;
   EpochOrder order;
 
@@ -223,7 +181,7 @@ struct Loader::State {
   std::vector<std::thread> threads;  // last, so that threads see complete members
 };
 
-Loader::Loader(std::shared_ptr<const ImageDataset> set, LoaderOptions options) {
+Loader::Loader(std::shared_ptr<const Dataset> set, LoaderOptions options) {
   check(*set, options);
   state_ = std::make_unique<State>(std::move(set), options);
 }

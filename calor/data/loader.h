@@ -13,13 +13,6 @@
 
 namespace calor::data {
 
-struct Batch {
-  std::int64_t step = 0;
-  at::Tensor pictures;                // uint8 [batch, channels, height, width]
-  at::Tensor labels;                  // int64 [batch]
-  std::vector<std::int64_t> indices;  // of the items in the set
-};
-
 struct LoaderOptions {
   std::int64_t batch = 128;
   std::uint64_t seed = 0;
@@ -30,11 +23,11 @@ struct LoaderOptions {
 };
 
 // The batch of a step, made on the calling thread: what the Loader must deliver.
-Batch make_batch(const ImageDataset& set, const LoaderOptions& options, std::int64_t step);
+Batch make_batch(const Dataset& set, const LoaderOptions& options, std::int64_t step);
 
 class Loader {
  public:
-  Loader(std::shared_ptr<const ImageDataset> set, LoaderOptions options);
+  Loader(std::shared_ptr<const Dataset> set, LoaderOptions options);
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;

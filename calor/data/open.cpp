@@ -44,10 +44,10 @@ void check(const DataOptions& options) {
 
 std::shared_ptr<ImageDataset> to_dataset(ArraySet set, const PictureTransform& transform) {
   at::Tensor pictures = transform.all(set.pictures);
-  ImageSpec spec{.channels = pictures.size(1),
-                 .height = pictures.size(2),
-                 .width = pictures.size(3),
-                 .class_names = std::move(set.class_names)};
+  ItemSpec spec{.channels = pictures.size(1),
+                .height = pictures.size(2),
+                .width = pictures.size(3),
+                .class_names = std::move(set.class_names)};
   return make_tensor_dataset(std::move(spec), std::move(pictures), std::move(set.labels));
 }
 
@@ -118,8 +118,10 @@ Error missing_set(const KnownDataset& set) {
 }  // namespace
 
 void DataOptions::declare(config::Options& options) {
-  options.add("data.source", source,
-              "The pictures: the name of a known data set, or the path of a file or folder.");
+  options.add(
+      "data.source", source,
+      "The name of a known set of pictures or points, the path of pictures or of a table, or "
+      "picture:FILE, a grey picture as a density.");
   options.add("data.size", size, {0, largest_side}, "pixels",
               "Side after resizing the short side and cropping the middle; 0: as stored.");
   options.add("data.channels", channels, {0, 3}, "",
@@ -128,6 +130,18 @@ void DataOptions::declare(config::Options& options) {
               "Black rows and columns added on each side, after resizing.");
   options.add("data.flip", flip, "Whether training mirrors pictures left-right, half of the time.");
   options.add("data.labels", labels, "Whether the labels are used where the set has them.");
+  options.add("data.seed", seed, {0, std::int64_t{1} << 53}, "",
+              "Seed of points, of the rows that are held out, and of dequantisation.");
+  options.add("data.count", count, {2, 1'000'000'000}, "points", "Points that are drawn.");
+  options.add("data.dark_is_mass", dark_is_mass,
+              "picture:FILE: whether dark pixels have mass (else bright ones).");
+  options.add("data.validation", validation, {0, 0.9}, "share",
+              "Table: rows held out while training; the weights that do best on them are kept.");
+  options.add("data.test", test, {0, 0.9}, "share",
+              "Table: rows held out altogether, for calor score and evaluate.");
+  options.add("data.copies", copies, {0, 1000}, "",
+              "Table: encodings of each row with fresh dequantisation; 0: by the table's size.");
+  table.declare(options);
 }
 
 std::shared_ptr<ImageDataset> open_dataset(const DataOptions& options) {

@@ -83,10 +83,10 @@ std::shared_ptr<ImageDataset> make_picture_archive(const fs::path& archive,
                                                    bool use_labels) {
   std::vector<Member> members = decode(archive, transform);
   at::Tensor pictures = stack(members, archive);
-  ImageSpec spec{.channels = pictures.size(1),
-                 .height = pictures.size(2),
-                 .width = pictures.size(3),
-                 .class_names = {}};
+  ItemSpec spec{.channels = pictures.size(1),
+                .height = pictures.size(2),
+                .width = pictures.size(3),
+                .class_names = {}};
   at::Tensor labels;
   if (use_labels) {
     std::vector<std::string> names;

@@ -1,76 +1,50 @@
-// A flow: a path, a network on it, and what the network predicts. Today a flow has one stage that
-// spans all times; a chain of stages will be the same type with more of them.
+// A flow: stages that carry data to noise, one after another, and back. A flow of one stage is flow
+// matching, diffusion or HDFM; a chain of several is local flow matching. All commands, samplers
+// and files know only this type.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <memory>
 #include <span>
+#include <vector>
 
-#include "calor/config/options.h"
 #include "calor/core/random.h"
 #include "calor/data/dataset.h"
-#include "calor/net/jit.h"
-#include "calor/objective/objective.h"
-#include "calor/path/picture_space.h"
-#include "calor/path/training_times.h"
+#include "calor/flow/model_options.h"
+#include "calor/flow/stage.h"
 
 namespace calor::flow {
 
-// All that defines a model before it is trained.
-struct ModelOptions {
-  path::PathOptions path;
-  path::TimeOptions time;
-  objective::ObjectiveOptions objective;
-  net::JitOptions net;
-
-  void declare(config::Options& options);
-};
-
-// Classifier-free guidance: x = x_none + w (x_label - x_none), w = scale where lo < t < hi,
-// strictly and in fp32 (lo = 0 includes t = 0), else 1.
-struct GuidanceOptions {
-  double scale = 1;
-  double lo = 0;
-  double hi = 1;
-
-  void declare(config::Options& options);
-  double weight(double t) const;
-};
+// UsageError where a flow with these options cannot be made for the items; nothing is allocated.
+void check_model(const ModelOptions& options, const data::ItemSpec& items);
 
 class Flow {
  public:
-  // The weights are declared, not drawn. UsageError where the options do not fit the pictures.
-  Flow(const ModelOptions& options, const data::ImageSpec& pictures, at::Device device);
+  // The weights are declared, not drawn. UsageError where the options do not fit the items.
+  Flow(const ModelOptions& options, const data::ItemSpec& items, at::Device device);
 
-  // The clean picture [N, C, H, W] predicted for z at time t. labels: int64 [N] on the flow's
-  // device, pictures().classes() meaning none. With and without label run as one batch where
-  // guided.
-  at::Tensor clean(const at::Tensor& z, double t, const at::Tensor& labels,
-                   const GuidanceOptions& guidance) const;
+  // From data (0) to noise.
+  std::size_t size() const { return stages_.size(); }
+  Stage& stage(std::size_t i) { return *stages_.at(i); }
+  const Stage& stage(std::size_t i) const { return *stages_.at(i); }
+  bool is_chain() const { return options_.stages.is_chain(); }
 
-  // Noise to start from, [keys, C, H, W]: the path's at t = 0, one stream per item.
+  // Noise to start from, [keys, C, H, W], one stream per item.
   at::Tensor initial_noise(std::span<const RandomKey> keys) const;
 
+  // Trainable numbers of all stages.
+  std::int64_t parameter_count() const;
+
   const ModelOptions& options() const { return options_; }
-  const data::ImageSpec& pictures() const { return pictures_; }
-  const path::PictureSpace& space() const { return space_; }
-  const path::TrainingTimes& training_times() const { return times_; }
-  const objective::Objective& objective() const { return objective_; }
-  net::Network& network() { return *network_; }
-  const net::Network& network() const { return *network_; }
+  const data::ItemSpec& items() const { return items_; }
   at::Device device() const { return device_; }
 
  private:
-  at::Tensor predict(const at::Tensor& z, double t, const at::Tensor& labels) const;
-
   ModelOptions options_;
-  data::ImageSpec pictures_;
+  data::ItemSpec items_;
   at::Device device_;
-  path::PictureSpace space_;
-  path::TrainingTimes times_;
-  objective::Objective objective_;
-  std::unique_ptr<net::Network> network_;
+  std::vector<std::unique_ptr<Stage>> stages_;
 };
 
 }  // namespace calor::flow

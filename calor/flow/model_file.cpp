@@ -17,37 +17,79 @@ constexpr const char* format_key = "calor.format";
 constexpr const char* format_version = "1";
 constexpr const char* model_key = "calor.model";
 constexpr const char* pictures_key = "calor.pictures";
+constexpr const char* rows_key = "calor.rows";
 
-std::string to_json(const data::ImageSpec& pictures) {
-  return json{{"channels", pictures.channels},
-              {"height", pictures.height},
-              {"width", pictures.width},
-              {"class_names", pictures.class_names},
-              {"range", "x = u / 127.5 - 1, u = 0..255"}}
-      .dump();
+const char* key_of(data::ItemKind kind) {
+  return kind == data::ItemKind::pictures ? pictures_key : rows_key;
 }
 
-data::ImageSpec pictures_from_json(const std::string& text, const std::string& file) {
+std::string to_json(const data::ItemSpec& items) {
+  json object{{"channels", items.channels},
+              {"height", items.height},
+              {"width", items.width},
+              {"class_names", items.class_names}};
+  if (items.kind == data::ItemKind::pictures) object["range"] = "x = u / 127.5 - 1, u = 0..255";
+  if (items.condition_width > 0) object["condition_width"] = items.condition_width;
+  return object.dump();
+}
+
+data::ItemSpec items_from_json(const std::string& text, data::ItemKind kind,
+                               const std::string& file) {
   try {
     const json j = json::parse(text);
-    data::ImageSpec pictures{.channels = j.at("channels").get<std::int64_t>(),
-                             .height = j.at("height").get<std::int64_t>(),
-                             .width = j.at("width").get<std::int64_t>(),
-                             .class_names = j.at("class_names").get<std::vector<std::string>>()};
+    data::ItemSpec items{.channels = j.at("channels").get<std::int64_t>(),
+                         .height = j.at("height").get<std::int64_t>(),
+                         .width = j.at("width").get<std::int64_t>(),
+                         .class_names = j.at("class_names").get<std::vector<std::string>>(),
+                         .kind = kind,
+                         .condition_width = j.value("condition_width", std::int64_t{0})};
     const auto in_range = [](std::int64_t v) { return v >= 1 && v <= 65536; };
-    if (in_range(pictures.channels) && in_range(pictures.height) && in_range(pictures.width)) {
-      return pictures;
+    if (in_range(items.channels) && in_range(items.height) && in_range(items.width) &&
+        items.condition_width >= 0 && items.condition_width <= 65536) {
+      return items;
     }
   } catch (const json::exception&) {
     // Said below.
   }
   throw Error("channels, height, width (1 to 65536) and class_names in the model's metadata",
-              fmt::format("{}: '{}' is {}", file, pictures_key, text.substr(0, 200)),
+              fmt::format("{}: '{}' is {}", file, key_of(kind), text.substr(0, 200)),
               "the file is damaged: take another copy");
 }
 
+// A chain's stages are numbered from the data, beginning with 1; a single stage has no prefix.
+std::string prefix_of(const Flow& flow, std::size_t stage) {
+  return flow.is_chain() ? fmt::format("stages.{}.", stage + 1) : std::string();
+}
+
+using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
+
+// The tensors of one stage, by the network's own names.
+NamedTensors tensors_of(const NamedTensors& all, const std::string& prefix) {
+  NamedTensors own;
+  for (const auto& [name, tensor] : all) {
+    if (name.starts_with(prefix)) own.emplace_back(name.substr(prefix.size()), tensor);
+  }
+  return own;
+}
+
+void check_stages(const Flow& flow, const NamedTensors& tensors, const std::string& file) {
+  if (!flow.is_chain()) return;
+  for (const auto& [name, tensor] : tensors) {
+    bool known = false;
+    for (std::size_t n = 0; n < flow.size(); ++n) {
+      known = known || name.starts_with(prefix_of(flow, n));
+    }
+    if (known) continue;
+    throw Error(fmt::format("tensors of stages 1 to {}", flow.size()),
+                fmt::format("{}: '{}'", file, name),
+                "the file is damaged or mixes two models: take another copy");
+  }
+}
+
 ModelDescription describe(std::map<std::string, std::string> metadata, const std::string& file) {
-  if (metadata[format_key] != format_version || metadata[pictures_key].empty()) {
+  const bool rows = metadata.contains(rows_key);
+  const data::ItemKind kind = rows ? data::ItemKind::rows : data::ItemKind::pictures;
+  if (metadata[format_key] != format_version || metadata[key_of(kind)].empty()) {
     throw Error("a model file of Calor (metadata 'calor.format' = 1)",
                 fmt::format("{}: {}", file,
                             metadata[format_key].empty() ? "no such metadata"
@@ -55,11 +97,11 @@ ModelDescription describe(std::map<std::string, std::string> metadata, const std
                 "bare weights become a model file with: calor convert");
   }
   ModelDescription description;
-  description.pictures = pictures_from_json(metadata[pictures_key], file);
+  description.items = items_from_json(metadata[key_of(kind)], kind, file);
   config::Options options;
   description.options.declare(options);
   options.load_toml(metadata[model_key], file + " (metadata)");
-  for (const char* key : {format_key, model_key, pictures_key}) metadata.erase(key);
+  for (const char* key : {format_key, model_key, pictures_key, rows_key}) metadata.erase(key);
   description.notes = std::move(metadata);
   return description;
 }
@@ -81,16 +123,22 @@ std::filesystem::path model_file_of(const std::filesystem::path& run) {
 }
 
 void save_model(const std::filesystem::path& file, const Flow& flow, const Notes& notes,
-                const at::Tensor& flat) {
+                const std::vector<at::Tensor>& flat) {
   io::TensorFile out;
-  out.tensors = flow.network().parameters().named(flat);
+  for (std::size_t n = 0; n < flow.size(); ++n) {
+    const std::string prefix = prefix_of(flow, n);
+    const at::Tensor weights = flat.empty() ? at::Tensor() : flat.at(n);
+    for (const auto& [name, tensor] : flow.stage(n).network().parameters().named(weights)) {
+      out.tensors.emplace_back(prefix + name, tensor);
+    }
+  }
   out.metadata = notes;
   ModelOptions model = flow.options();
   config::Options options;
   model.declare(options);
   out.metadata[format_key] = format_version;
   out.metadata[model_key] = options.to_toml();
-  out.metadata[pictures_key] = to_json(flow.pictures());
+  out.metadata[key_of(flow.items().kind)] = to_json(flow.items());
   io::write_safetensors(file, out);
 }
 
@@ -102,9 +150,13 @@ LoadedModel load_model(const std::filesystem::path& file, at::Device device) {
   const io::TensorFile content = io::read_safetensors(file);
   ModelDescription description = describe(content.metadata, file.string());
   LoadedModel loaded;
-  loaded.flow = std::make_unique<Flow>(description.options, description.pictures, device);
-  loaded.flow->network().parameters().load(content.tensors, file.string());
-  loaded.flow->network().parameters().flatten(device);
+  loaded.flow = std::make_unique<Flow>(description.options, description.items, device);
+  check_stages(*loaded.flow, content.tensors, file.string());
+  for (std::size_t n = 0; n < loaded.flow->size(); ++n) {
+    net::Parameters& parameters = loaded.flow->stage(n).network().parameters();
+    parameters.load(tensors_of(content.tensors, prefix_of(*loaded.flow, n)), file.string());
+    parameters.flatten(device);
+  }
   loaded.notes = std::move(description.notes);
   return loaded;
 }

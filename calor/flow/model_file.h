@@ -1,11 +1,12 @@
 // A trained model as one safetensors file: the weights under the official names, and in the
-// metadata everything needed to use them (architecture, path, pictures, normalisation).
+// metadata everything needed to use them (architecture, path, stages, items, normalisation).
 #pragma once
 
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "calor/flow/flow.h"
 
@@ -19,10 +20,10 @@ std::filesystem::path model_file_of(const std::filesystem::path& run);
 // "calor.sample" (default sampling settings as TOML), "calor.training" (the run's configuration).
 using Notes = std::map<std::string, std::string>;
 
-// Writes atomically. `flat`: the weights in the order of the network's parameters (an EMA);
-// undefined: the network's own.
+// Writes atomically. `flat`: for each stage the weights in the order of its network's parameters
+// (an EMA), or undefined for the network's own; empty: all the networks' own.
 void save_model(const std::filesystem::path& file, const Flow& flow, const Notes& notes,
-                const at::Tensor& flat = {});
+                const std::vector<at::Tensor>& flat = {});
 
 struct LoadedModel {
   std::unique_ptr<Flow> flow;
@@ -35,7 +36,7 @@ LoadedModel load_model(const std::filesystem::path& file, at::Device device);
 // The description alone, without reading the weights.
 struct ModelDescription {
   ModelOptions options;
-  data::ImageSpec pictures;
+  data::ItemSpec items;
   Notes notes;
 };
 ModelDescription read_description(const std::filesystem::path& file);

@@ -27,8 +27,10 @@ void ObjectiveOptions::declare(config::Options& options) {
   options.add(
       "objective.blur_term", blur_term, blur_terms,
       "heat: the coefficient of the blur term in the velocity that is predicted and weighted");
-  options.add("objective.t_eps", t_eps, {0, 0.5}, "",
-              "1 - t is taken as at least this in denominators while training");
+  options.add(
+      "objective.t_eps", t_eps, {0, 0.5}, "",
+      "1 - t is taken as at least this in denominators while training; 0 with prediction v: "
+      "the path's own velocity A' x + S' e, which has none");
   options.add("objective.balance", balance, {0, 1}, "exponent",
               "divide the weight of a frequency by its mean over training times to this power; 0: "
               "the paper");
@@ -67,13 +69,21 @@ at::Tensor Objective::velocity(const at::Tensor& x, const at::Tensor& z,
   return v.on_z * z + space_.multiply(v.on_x(), x);
 }
 
+bool Objective::predicts_exact_velocity() const {
+  return options_.prediction == Quantity::v && options_.t_eps == 0 &&
+         blur_coefficient_ == space_.path->exact_blur_term();
+}
+
 at::Tensor Objective::target(const at::Tensor& x, const at::Tensor& z, const at::Tensor& noise,
                              const at::Tensor& t) const {
   switch (options_.prediction) {
     case Quantity::eps:
       return noise;
-    case Quantity::v:
-      return velocity(x, z, t);
+    case Quantity::v: {
+      if (!predicts_exact_velocity()) return velocity(x, z, t);
+      const auto slopes = space_.path->slopes(per_picture(t), space_.lambda);
+      return space_.multiply(slopes.a, x) + slopes.s * noise;
+    }
     case Quantity::x:
       break;
   }

@@ -44,6 +44,10 @@ class Objective {
   at::Tensor target(const at::Tensor& x, const at::Tensor& z, const at::Tensor& noise,
                     const at::Tensor& t) const;
 
+  // Whether the prediction is the path's own velocity, A' x + S' e: it is v, with the exact blur
+  // term and without t_eps.
+  bool predicts_exact_velocity() const;
+
   // The loss of each example [N]: mean over channels and pixels.
   at::Tensor loss(const at::Tensor& target, const at::Tensor& prediction,
                   const at::Tensor& t) const;

@@ -25,6 +25,13 @@ class HeatPath final : public SpectralPath {
     return (1 - t).log();
   }
 
+  Slopes slopes(const at::Tensor& t, const at::Tensor& lambda) const override {
+    const at::Tensor s = at::full_like(t, -noise_scale());
+    if (a_ == 0) return {.a = at::ones_like(t), .s = s};
+    const at::Tensor blurring = t.ge(time_floor).to(t.scalar_type());
+    return {.a = log_blur(t, lambda).exp() * (1 + a_ * lambda * blurring), .s = s};
+  }
+
   // dz/dt = (B x - z)/(1 - t) + c lambda B x.
   VelocityCoefficients velocity_with_blur_term(const at::Tensor& t, const at::Tensor& lambda,
                                                double t_eps, double c) const override {

@@ -29,6 +29,11 @@ VelocityCoefficients SpectralPath::velocity(const at::Tensor& t, const at::Tenso
   return {.on_z = ds, .gain = at::ones_like(t), .rest = a * (d_log_a(inside, lambda) - ds)};
 }
 
+Slopes SpectralPath::slopes(const at::Tensor& t, const at::Tensor& lambda) const {
+  return {.a = log_a(t, lambda).exp() * d_log_a(t, lambda),
+          .s = log_s(t, lambda).exp() * d_log_s(t, lambda)};
+}
+
 at::Tensor log_snr(const SpectralPath& path, const at::Tensor& t, const at::Tensor& lambda) {
   return path.log_a(t, lambda) - path.log_s(t, lambda);
 }

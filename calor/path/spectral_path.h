@@ -23,6 +23,11 @@ struct VelocityCoefficients {
   at::Tensor on_x() const;
 };
 
+// The path's own slopes, per frequency: dZ/dt = a X + s E, given data and noise.
+struct Slopes {
+  at::Tensor a, s;
+};
+
 // All functions take times t and eigenvalues lambda >= 0 as floating-point tensors that broadcast
 // against each other (for instance [N, 1, 1, 1] and [H, W]) and return their broadcast shape, or
 // t's shape where the path does not depend on lambda. Logarithms are exact where A or S underflow;
@@ -50,6 +55,9 @@ class SpectralPath {
   // coefficients at the time min(t, 1 - t_eps).
   virtual VelocityCoefficients velocity(const at::Tensor& t, const at::Tensor& lambda,
                                         double t_eps) const;
+  // A' and S' themselves, finite wherever the schedules are smooth: the target of a network that
+  // predicts the velocity needs no denominator.
+  virtual Slopes slopes(const at::Tensor& t, const at::Tensor& lambda) const;
   // The authors' velocity of heat dissipation, whose blur term has the coefficient c instead of a;
   // the exact velocity on every other path.
   virtual VelocityCoefficients velocity_with_blur_term(const at::Tensor& t,

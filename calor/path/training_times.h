@@ -12,13 +12,23 @@
 
 namespace calor::path {
 
-// t = sigmoid(N(mean, std^2)) (JiT); a share of the examples uses t^(1/m), m log-uniform in
-// [1, mixture_max], which lies nearer to the data and so lets blurred frequencies be learnt.
+enum class TimeLaw { logit_normal, uniform, beta, square };
+
+// logit-normal: t = sigmoid(N(mean, std^2)) (JiT). The others are laws of s = 1 - t, the time from
+// data to noise: uniform; Beta(beta1, beta2); s = u^2, u uniform (for paths whose S grows like
+// sqrt(s)). With any of them a share of the examples uses t^(1/m), m log-uniform in
+// [1, mixture_max], which lies nearer to the data and so lets blurred frequencies be learnt, and a
+// share has s log-uniform in [1e-3, 1], so that fine scales of the data are met (for likelihoods
+// from the clean prediction).
 struct TimeOptions {
+  TimeLaw law = TimeLaw::logit_normal;
   double mean = -0.8;
   double std = 0.8;
+  double beta1 = 1;
+  double beta2 = 1;
   double mixture = 0;      // share of examples with the power
   double mixture_max = 0;  // 0: the path's natural value, 1 + a lambda_max
+  double near_data = 0;    // share of examples with s log-uniform
 
   void declare(config::Options& options);
 };
@@ -40,6 +50,9 @@ class TrainingTimes {
   Quadrature quadrature() const;
 
  private:
+  double draw_base(RandomKey key) const;
+  Quadrature base_quadrature() const;
+
   TimeOptions options_;
   double mixture_max_;
 };

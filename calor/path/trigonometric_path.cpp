@@ -23,6 +23,11 @@ class TrigonometricPath final : public SpectralPath {
     return ((1 - t) * half_pi).sin().log();
   }
 
+  Slopes slopes(const at::Tensor& t, const at::Tensor& /*lambda*/) const override {
+    return {.a = half_pi * ((1 - t) * half_pi).sin(),
+            .s = -half_pi * noise_scale() * (t * half_pi).sin()};
+  }
+
   // A' - A S'/S = (pi/2) / cos: finite at t = 0, where the quotient A'/A is not.
   VelocityCoefficients velocity(const at::Tensor& t, const at::Tensor& lambda,
                                 double t_eps) const override {

@@ -7,6 +7,8 @@
 
 #include "calor/core/signals.h"
 #include "calor/solve/grid.h"
+#include "calor/solve/ode.h"
+#include "calor/solve/stage_field.h"
 
 namespace calor::solve {
 
@@ -45,28 +47,85 @@ std::vector<RandomKey> sampling_keys(std::int64_t seed, std::int64_t first, std:
   return keys;
 }
 
-Generated generate(const flow::Flow& flow, const at::Tensor& noise, const at::Tensor& labels,
-                   const GenerateOptions& options, const OnBatch& on_batch,
+namespace {
+
+// The steps of one stage of a chain.
+SolverOptions share_of(const SolverOptions& options, std::size_t stage, std::size_t stages) {
+  SolverOptions own = options;
+  const auto n = static_cast<std::int64_t>(stages);
+  const auto k = static_cast<std::int64_t>(stage);
+  own.steps = std::max<std::int64_t>(1, options.steps * (k + 1) / n - options.steps * k / n);
+  return own;
+}
+
+// Integrates the velocity from the stage's right end to its left one. From a clean prediction the
+// last piece, where the velocity has no limit, is that prediction.
+Solution integrate_stage(const flow::Stage& stage, const at::Tensor& z, const flow::Given& given,
+                         const SolverOptions& solver, const flow::GuidanceOptions& guidance) {
+  const StageField field(stage, z.sizes().slice(1), given, solver.t_eps, guidance);
+  const auto derivative = [&](const at::Tensor& s, const at::Tensor& x) {
+    return field.velocity(s, x);
+  };
+  const OdeSolution end =
+      integrate(derivative, z.flatten(1), 1, field.s_min(), ode_options(solver));
+  Solution solution{.sample = end.y.view(z.sizes()), .nfe = end.nfe};
+  if (field.s_min() > 0) {
+    solution.sample = stage.clean(solution.sample, 1 - field.s_min(), given, guidance);
+    ++solution.nfe;
+  }
+  return solution;
+}
+
+Solution run_stage(const flow::Stage& stage, const at::Tensor& z, const flow::Given& given,
+                   const SolverOptions& solver, const flow::GuidanceOptions& guidance,
                    const Observe& observe) {
+  if (is_ode(solver.solver)) return integrate_stage(stage, z, given, solver, guidance);
+  const Denoise denoise = [&](const at::Tensor& state, double t) {
+    return stage.clean(state, t, given, guidance);
+  };
+  // Inside a chain log(A/S) does not begin at -infinity: equal steps of time.
+  const auto grid =
+      stage.step() ? uniform_grid(solver.steps) : default_grid(*stage.space().path, solver);
+  return sample(stage.space(), denoise, z, grid, solver, observe);
+}
+
+Generated generate_stages(const flow::Flow& flow, std::size_t last, const at::Tensor& noise,
+                          const flow::Given& given, const GenerateOptions& options,
+                          const OnBatch& on_batch, const Observe& observe) {
   const c10::NoGradGuard no_grad;
-  const auto grid = default_grid(*flow.space().path, options.solver);
   Generated out;
   std::vector<at::Tensor> parts;
   for (std::int64_t start = 0; start < noise.size(0) && !interrupted(); start += options.batch) {
     const std::int64_t count = std::min(options.batch, noise.size(0) - start);
-    const at::Tensor z = noise.narrow(0, start, count).to(flow.device(), at::kFloat);
-    const at::Tensor y = labels.narrow(0, start, count).to(flow.device());
-    const Denoise denoise = [&](const at::Tensor& state, double t) {
-      return flow.clean(state, t, y, options.guidance);
-    };
-    const Solution solution =
-        sample(flow.space(), denoise, z, grid, options.solver, start == 0 ? observe : Observe{});
-    parts.push_back(solution.sample.cpu());
-    out.nfe = solution.nfe;
+    at::Tensor z = noise.narrow(0, start, count).to(flow.device(), at::kFloat);
+    const flow::Given own = given.narrow(start, count).to(flow.device());
+    std::int64_t nfe = 0;
+    for (std::size_t n = flow.size(); n-- > last;) {
+      const SolverOptions solver = share_of(options.solver, n, flow.size());
+      const Solution solution = run_stage(flow.stage(n), z, own, solver, options.guidance,
+                                          start == 0 ? observe : Observe{});
+      z = solution.sample;
+      nfe += solution.nfe;
+    }
+    parts.push_back(z.cpu());
+    out.nfe = std::max(out.nfe, nfe);
     if (on_batch) on_batch(start + count);
   }
-  out.pictures = parts.empty() ? noise.narrow(0, 0, 0).cpu() : at::cat(parts);
+  out.items = parts.empty() ? noise.narrow(0, 0, 0).cpu() : at::cat(parts);
   return out;
+}
+
+}  // namespace
+
+Generated generate(const flow::Flow& flow, const at::Tensor& noise, const flow::Given& given,
+                   const GenerateOptions& options, const OnBatch& on_batch,
+                   const Observe& observe) {
+  return generate_stages(flow, 0, noise, given, options, on_batch, observe);
+}
+
+Generated generate_down_to(const flow::Flow& flow, std::size_t last, const at::Tensor& noise,
+                           const flow::Given& given, const GenerateOptions& options) {
+  return generate_stages(flow, last, noise, given, options, {}, {});
 }
 
 }  // namespace calor::solve

@@ -1,4 +1,5 @@
-// Pictures from a flow, in batches, each one a function of its own noise and label alone.
+// Items from a flow, in batches, each one a function of its own noise and of what it is given
+// alone: from noise through all stages to the data.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -31,21 +32,26 @@ flow::Notes notes_from_options(GenerateOptions options);
 GenerateOptions options_from_notes(const flow::Notes& notes, const std::string& origin);
 
 struct Generated {
-  at::Tensor pictures;   // fp32 [N, C, H, W] on the CPU, about [-1, 1]
-  std::int64_t nfe = 0;  // evaluations per picture (a guided one counts once)
+  at::Tensor items;      // fp32 [N, C, H, W] on the CPU; pictures in about [-1, 1]
+  std::int64_t nfe = 0;  // evaluations per item (a guided one counts once), the most of all batches
 };
 
-// Called after each batch with the number of pictures done.
+// Called after each batch with the number of items done.
 using OnBatch = std::function<void(std::int64_t done)>;
 
-// One stream per picture: item `first + i` of `seed`.
+// One stream per item: number `first + i` of `seed`.
 std::vector<RandomKey> sampling_keys(std::int64_t seed, std::int64_t first, std::int64_t count);
 
-// `noise` [N, C, H, W] as the path has it at t = 0; `labels` int64 [N], pictures().classes()
-// meaning none. `observe` sees every step of the first batch. Stops early, with the pictures made
-// so far, where a signal asks for it.
-Generated generate(const flow::Flow& flow, const at::Tensor& noise, const at::Tensor& labels,
+// `noise` [N, C, H, W] as the path has it at t = 0. Fixed steps are shared among the stages of a
+// chain in equal parts, at least one each. `observe` sees every step of the first batch, if the
+// solver has steps on the path (all but the adaptive ones). Stops early, with the items made so
+// far, where a signal asks for it.
+Generated generate(const flow::Flow& flow, const at::Tensor& noise, const flow::Given& given,
                    const GenerateOptions& options, const OnBatch& on_batch = {},
                    const Observe& observe = {});
+
+// As above up to stage `last` only: the particles at its left end (0: the data).
+Generated generate_down_to(const flow::Flow& flow, std::size_t last, const at::Tensor& noise,
+                           const flow::Given& given, const GenerateOptions& options);
 
 }  // namespace calor::solve

@@ -18,6 +18,10 @@ constexpr config::Choice<Solver> solvers[] = {
     {"euler", Solver::euler, "exact velocity, first order"},
     {"paper-heun", Solver::paper_heun, "HDFM's published sampler, two evaluations a step"},
     {"paper-euler", Solver::paper_euler, "the same with single velocities"},
+    {"dopri5", Solver::dopri5, "velocity, order 5, adaptive"},
+    {"tsit5", Solver::tsit5, "velocity, order 5, adaptive"},
+    {"rk4", Solver::rk4, "velocity, order 4, four evaluations a step"},
+    {"midpoint", Solver::midpoint, "velocity, second order, two evaluations a step"},
 };
 
 std::unique_ptr<Integrator> make_integrator(const path::PictureSpace& space,
@@ -33,7 +37,7 @@ std::unique_ptr<Integrator> make_integrator(const path::PictureSpace& space,
       return velocity_integrator(space, options.t_eps, true);
     case Solver::spectral_1:
       return spectral_integrator(space, false);
-    case Solver::spectral_2m:
+    default:
       break;
   }
   return spectral_integrator(space, true);
@@ -54,7 +58,7 @@ void SolverOptions::declare(config::Options& options) {
       true;
   options
       .add("sample.t_eps", t_eps, {0, 0.5}, "",
-           "paper-*, euler, heun: 1 - t is taken as at least this in the velocity")
+           "velocity from a clean prediction: 1 - t is taken as at least this")
       .run_only = true;
   options
       .add("sample.grid_lo", grid_lo, {0, 0.999}, "",
@@ -64,6 +68,25 @@ void SolverOptions::declare(config::Options& options) {
       .add("sample.grid_hi", grid_hi, {0, 0.99999}, "",
            "spectral-*: last time before 1; 0: by the number of steps")
       .run_only = true;
+  options.add("sample.rtol", rtol, {0, 1}, "", "dopri5, tsit5: relative tolerance").run_only = true;
+  options.add("sample.atol", atol, {0, 1}, "", "dopri5, tsit5: absolute tolerance").run_only = true;
+}
+
+bool is_ode(Solver solver) {
+  return solver == Solver::midpoint || solver == Solver::rk4 || solver == Solver::dopri5 ||
+         solver == Solver::tsit5;
+}
+
+OdeOptions ode_options(const SolverOptions& options) {
+  OdeOptions ode;
+  ode.rtol = options.rtol;
+  ode.atol = options.atol;
+  ode.steps = options.steps;
+  ode.method = options.solver == Solver::midpoint ? OdeMethod::midpoint
+               : options.solver == Solver::rk4    ? OdeMethod::rk4
+               : options.solver == Solver::tsit5  ? OdeMethod::tsit5
+                                                  : OdeMethod::dopri5;
+  return ode;
 }
 
 std::string solver_name(Solver solver) {

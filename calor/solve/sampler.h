@@ -1,4 +1,4 @@
-// From noise to a picture: six samplers on any spectral path, driven by a function that predicts
+// From noise to an item: samplers on any spectral path, driven by a function that predicts
 // the clean picture. State and velocity keep the type of the start (fp32 for pictures, float64 in
 // tests).
 #pragma once
@@ -10,10 +10,22 @@
 
 #include "calor/config/options.h"
 #include "calor/path/picture_space.h"
+#include "calor/solve/ode.h"
 
 namespace calor::solve {
 
-enum class Solver { paper_euler, paper_heun, euler, heun, spectral_1, spectral_2m };
+enum class Solver {
+  paper_euler,
+  paper_heun,
+  euler,
+  heun,
+  spectral_1,
+  spectral_2m,
+  midpoint,
+  rk4,
+  dopri5,
+  tsit5,
+};
 
 struct SolverOptions {
   Solver solver = Solver::spectral_2m;
@@ -21,12 +33,19 @@ struct SolverOptions {
   double t_eps = 0.05;  // paper-*, euler, heun: 1 - t is taken as at least this in the velocity
   double grid_lo = 0;   // spectral-*: 0 is the default of log_snr_grid
   double grid_hi = 0;
+  double rtol = 1e-5;  // dopri5, tsit5
+  double atol = 1e-5;
 
   void declare(config::Options& options);
 };
 
 // The name a person writes.
 std::string solver_name(Solver solver);
+
+// Whether the solver integrates the velocity by an ODE method of its own (ode.h) and not by steps
+// on the path: midpoint, rk4, dopri5, tsit5; then its settings.
+bool is_ode(Solver solver);
+OdeOptions ode_options(const SolverOptions& options);
 
 // The predicted clean picture for z [N, C, H, W] at time t, guidance included.
 using Denoise = std::function<at::Tensor(const at::Tensor& z, double t)>;
@@ -52,6 +71,7 @@ std::vector<double> default_grid(const path::SpectralPath& path, const SolverOpt
 //     end. N and 2N - 1 evaluations.
 //   spectral-1, spectral-2m: exponential integrators per frequency (DDIM; DPM-Solver++ 2M, arXiv
 //     2211.01095), exact where the denoiser is constant (linear in log A/S). N evaluations.
+// The ODE methods are not among these: see generate.h.
 Solution sample(const path::PictureSpace& space, const Denoise& denoise, const at::Tensor& start,
                 const std::vector<double>& grid, const SolverOptions& options,
                 const Observe& observe = {});

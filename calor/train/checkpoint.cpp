@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 constexpr const char* manifest_name = "manifest.json";
 constexpr const char* weights_name = "weights.safetensors";
 constexpr const char* averages_name = "averages.safetensors";
+constexpr const char* best_name = "best.safetensors";
 constexpr const char* optimiser_name = "optimiser.safetensors";
 
 fs::path folder_of(const fs::path& run) { return run / "checkpoints"; }
@@ -78,12 +79,19 @@ void write_checkpoint(const fs::path& folder, const Checkpoint& c) {
                              {"second_moment", c.optimiser.second_moment}},
                  .metadata = {}},
                 files);
-  const json manifest{{"step", c.progress.step},
-                      {"bad_steps", c.progress.bad_steps},
-                      {"bad_in_a_row", c.progress.bad_in_a_row},
-                      {"updates", c.optimiser.updates},
-                      {"data", c.data_fingerprint},
-                      {"files", files}};
+  if (c.best.weights.defined()) {
+    write_tensors(folder, best_name, {.tensors = {{"best", c.best.weights}}, .metadata = {}},
+                  files);
+  }
+  json manifest{{"step", c.progress.step},
+                {"bad_steps", c.progress.bad_steps},
+                {"bad_in_a_row", c.progress.bad_in_a_row},
+                {"updates", c.optimiser.updates},
+                {"data", c.data_fingerprint},
+                {"files", files}};
+  if (c.best.weights.defined()) {
+    manifest["best"] = {{"loss", c.best.loss}, {"step", c.best.step}};
+  }
   io::write_file_atomically(folder / manifest_name, manifest.dump(2) + "\n");
 }
 
@@ -108,6 +116,11 @@ Checkpoint read_checkpoint(const fs::path& folder) {
   const io::TensorFile moments = io::read_safetensors(folder / optimiser_name);
   c.optimiser.first_moment = vector_of(moments, "first_moment", folder);
   c.optimiser.second_moment = vector_of(moments, "second_moment", folder);
+  if (manifest.contains("best")) {
+    c.best = {.loss = manifest["best"].at("loss").get<double>(),
+              .step = manifest["best"].at("step").get<std::int64_t>(),
+              .weights = vector_of(io::read_safetensors(folder / best_name), "best", folder)};
+  }
   return c;
 }
 

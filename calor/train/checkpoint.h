@@ -19,11 +19,19 @@ struct Progress {
   std::int64_t bad_in_a_row = 0;
 };
 
+// The average that did best on the validation items.
+struct Best {
+  double loss = 0;
+  std::int64_t step = 0;
+  at::Tensor weights;  // [count], or undefined where there is no validation
+};
+
 struct Checkpoint {
   Progress progress;
   std::string data_fingerprint;
   at::Tensor weights;  // [count], fp32, CPU
   OptimiserState optimiser;
+  Best best;
 };
 
 // RUN/checkpoints/00000200. Writes it, then removes all but the newest `keep` and any leftovers of

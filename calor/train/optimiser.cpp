@@ -85,14 +85,14 @@ void update(at::Tensor& weights, const at::Tensor& gradient, double gradient_sca
   }
 }
 
-double scheduled_lr(double lr, std::int64_t warmup, double decay_share, std::int64_t steps,
-                    std::int64_t step) {
-  double factor = 1;
-  if (step < warmup) factor = static_cast<double>(step + 1) / static_cast<double>(warmup);
+double LearningRate::at(std::int64_t step, std::int64_t steps) const {
+  double share = 1;
+  if (step < warmup) share = static_cast<double>(step + 1) / static_cast<double>(warmup);
   const double decay_steps = decay_share * static_cast<double>(steps);
   const auto left = static_cast<double>(steps - step);
-  if (decay_steps > 0 && left < decay_steps) factor = std::min(factor, left / decay_steps);
-  return lr * factor;
+  if (decay_steps > 0 && left < decay_steps) share = std::min(share, left / decay_steps);
+  if (factor != 1) share *= std::pow(factor, static_cast<double>(step / every));
+  return base * share;
 }
 
 }  // namespace calor::train

@@ -32,9 +32,16 @@ struct OptimiserState {
 void update(at::Tensor& weights, const at::Tensor& gradient, double gradient_scale,
             const OptimiserSettings& settings, OptimiserState& state);
 
-// The learning rate of step `step` (from 0): linear warm-up, constant, linear decay over the last
-// share of the steps.
-double scheduled_lr(double lr, std::int64_t warmup, double decay_share, std::int64_t steps,
-                    std::int64_t step);
+// How the learning rate changes over the steps.
+struct LearningRate {
+  double base = 0;
+  std::int64_t warmup = 0;    // steps of linear rise
+  double decay_share = 0;     // linear fall to 0 over this last share of the steps
+  double factor = 1;          // and times this
+  std::int64_t every = 1000;  //   after each so many steps
+
+  // Of step `step` (from 0) of `steps`.
+  double at(std::int64_t step, std::int64_t steps) const;
+};
 
 }  // namespace calor::train

@@ -2,19 +2,26 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "calor/core/error.h"
+#include "calor/solve/ode_options.h"
 
 namespace calor::train {
 
 void TrainOptions::declare(config::Options& options) {
   options.add("train.steps", steps, {1, 1'000'000'000}, "steps", "optimiser steps in all");
-  options.add("train.batch", batch, {1, 1 << 20}, "pictures", "pictures per step");
-  options.add("train.micro_batch", micro_batch, {0, 1 << 20}, "pictures",
-              "pictures per forward pass, summed up to the batch; 0: the whole batch");
+  options.add("train.batch", batch, {1, 1 << 20}, "items", "pictures or rows per step");
+  options.add("train.micro_batch", micro_batch, {0, 1 << 20}, "items",
+              "pictures or rows per forward pass, summed up to the batch; 0: the whole batch");
   options.add("train.lr", lr, {0, 10}, "", "learning rate after warm-up");
   options.add("train.warmup", warmup, {0, 100'000'000}, "steps", "linear warm-up");
   options.add("train.decay", decay, {0, 1}, "share",
               "the learning rate falls linearly to 0 over this last share of the steps");
+  options.add("train.lr_factor", lr_factor, {0.01, 1}, "",
+              "the learning rate is multiplied by this after every train.lr_every steps");
+  options.add("train.lr_every", lr_every, {1, 1'000'000'000}, "steps", "see train.lr_factor");
   options.add("train.clip", clip, {0, 1e9}, "", "gradient norm is clipped to this; 0: off");
   options.add("train.beta1", beta1, {0, 0.99999}, "", "AdamW: decay of the first moment");
   options.add("train.beta2", beta2, {0, 0.9999999}, "", "AdamW: decay of the second moment");
@@ -24,6 +31,12 @@ void TrainOptions::declare(config::Options& options) {
   options.add("train.ema2", ema2, {0, 0.9999999}, "", "decay of the second weight average");
   net::declare_precision(options, "train.precision", precision);
   net::declare_products(options, "train.products", products);
+  options.add("train.size_by_rows", size_by_rows,
+              "choose train.steps, train.batch and mlp.width by the number of training rows");
+  coupling.declare(options);
+  solve::declare_ode(options, "push", push, false);
+  options.add("train.validate_every", validate_every, {1, 1'000'000'000}, "steps",
+              "steps between evaluations on the held-out rows, where there are any");
   options.add("train.seed", seed, {0, std::int64_t{1} << 53}, "", "seed of everything random");
   options
       .add("train.loader_threads", loader_threads, {1, 64}, "threads",
@@ -67,9 +80,25 @@ RunConfig parse_config(std::string_view toml, const std::string& origin,
   return config;
 }
 
-void resolve_automatic(RunConfig& config, at::Device device) {
+namespace {
+
+// Small tables are learnt by heart by large networks, large ones need more steps: measured on
+// tables of 1,500 to 26,000 rows (docs/results.md).
+void size_by_rows(RunConfig& config, std::int64_t rows) {
+  const auto n = static_cast<double>(rows);
+  config.model.mlp.width = rows < 4000 ? 128 : rows < 100'000 ? 256 : 512;
+  config.train.batch = rows < 4000 ? 256 : rows < 100'000 ? 1024 : 4096;
+  config.train.steps =
+      std::clamp<std::int64_t>(static_cast<std::int64_t>(450 * std::log2(n / 100)), 2000, 20000);
+  config.train.size_by_rows = false;
+}
+
+}  // namespace
+
+void resolve_automatic(RunConfig& config, at::Device device, std::int64_t rows) {
   config.train.precision = net::resolve(config.train.precision, device);
   config.train.products = net::resolve(config.train.products);
+  if (config.train.size_by_rows) size_by_rows(config, rows);
 }
 
 RunConfig merge_for_resume(const RunConfig& stored, const RunConfig& requested,
@@ -81,6 +110,12 @@ RunConfig merge_for_resume(const RunConfig& stored, const RunConfig& requested,
   }
   if (wanted.train.products == net::Products::automatic) {
     wanted.train.products = before.train.products;
+  }
+  if (wanted.train.size_by_rows) {
+    wanted.model.mlp.width = before.model.mlp.width;
+    wanted.train.batch = before.train.batch;
+    wanted.train.steps = before.train.steps;
+    wanted.train.size_by_rows = false;
   }
   const config::Options old_options = before.options();
   const config::Options new_options = wanted.options();

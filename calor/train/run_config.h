@@ -9,7 +9,9 @@
 #include "calor/data/open.h"
 #include "calor/flow/flow.h"
 #include "calor/net/precision.h"
+#include "calor/path/coupling.h"
 #include "calor/solve/generate.h"
+#include "calor/solve/ode.h"
 
 namespace calor::train {
 
@@ -20,6 +22,8 @@ struct TrainOptions {
   double lr = 2e-3;
   std::int64_t warmup = 100;
   double decay = 0.3;
+  double lr_factor = 1;
+  std::int64_t lr_every = 1000;
   double clip = 1;
   double beta1 = 0.9;
   double beta2 = 0.95;
@@ -35,6 +39,10 @@ struct TrainOptions {
   std::int64_t log_every = 20;
   std::int64_t keep_checkpoints = 2;
   std::int64_t max_bad_steps = 10;
+  std::int64_t validate_every = 500;
+  bool size_by_rows = false;
+  path::CouplingOptions coupling;
+  solve::OdeOptions push;  // carries particles from stage to stage
 
   void declare(config::Options& options);
 };
@@ -57,8 +65,9 @@ struct RunConfig {
 RunConfig parse_config(std::string_view toml, const std::string& origin,
                        const std::vector<std::string>& settings);
 
-// Settles what "auto" stands for on this machine, so that the saved configuration is definite.
-void resolve_automatic(RunConfig& config, at::Device device);
+// Settles what "auto" stands for on this machine and for this many training items, so that the
+// saved configuration is definite.
+void resolve_automatic(RunConfig& config, at::Device device, std::int64_t rows);
 
 // The configuration to go on with in a run folder that has one: the stored one, refused where the
 // request differs in a setting that changes results (the error names the first such key), unless

@@ -4,236 +4,180 @@
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
-#include <cmath>
+#include <utility>
 
 #include "calor/core/error.h"
-#include "calor/core/random.h"
 #include "calor/core/signals.h"
-#include "calor/data/loader.h"
-#include "calor/flow/model_file.h"
 #include "calor/io/atomic_file.h"
+#include "calor/io/safetensors.h"
+#include "calor/train/particles.h"
 
 namespace calor::train {
 namespace {
 
-OptimiserSettings settings_at(const TrainOptions& o, std::int64_t step) {
-  return {.lr = scheduled_lr(o.lr, o.warmup, o.decay, o.steps, step),
-          .beta1 = o.beta1,
-          .beta2 = o.beta2,
-          .weight_decay = o.weight_decay,
-          .ema = o.ema,
-          .ema2 = o.ema2};
-}
+namespace fs = std::filesystem;
 
-data::LoaderOptions loader_options(const RunConfig& config, std::int64_t first_step) {
-  data::LoaderOptions options;
-  options.batch = config.train.batch;
-  options.seed = static_cast<std::uint64_t>(config.train.seed);
-  options.flip = config.data.flip;
-  options.first_step = first_step;
-  options.threads = static_cast<int>(config.train.loader_threads);
-  return options;
-}
+constexpr const char* model_name = "model.safetensors";
+constexpr const char* weights_key = "weights";
 
-// One stream per example ever seen: number `position` counts examples from the start of the run.
-std::vector<RandomKey> example_keys(RandomKey key, std::int64_t first, std::int64_t count) {
-  std::vector<RandomKey> keys;
-  for (std::int64_t i = 0; i < count; ++i) {
-    keys.push_back(key.child(static_cast<std::uint64_t>(first + i)));
-  }
-  return keys;
-}
-
-std::vector<RandomKey> children(std::span<const RandomKey> keys, RandomUse use) {
-  std::vector<RandomKey> out;
-  for (const RandomKey key : keys) out.push_back(key.child(static_cast<std::uint64_t>(use)));
-  return out;
-}
-
-// Noise like x: one stream per example on the CPU; on a GPU its own generator, which is faster than
-// the host could draw and send, from the key of the first example.
-at::Tensor draw_noise(const at::Tensor& x, std::span<const RandomKey> keys) {
-  const auto own = children(keys, RandomUse::training_noise);
-  if (x.is_cpu()) return normal_by_item(own, x.sizes().slice(1), x.device());
-  seed_device(own.front(), x.device());
-  return at::randn_like(x);
+PushOptions push_options(const RunConfig& config) {
+  return {.ode = config.train.push, .t_eps = config.sampling.solver.t_eps, .chunk = 32768};
 }
 
 }  // namespace
 
-Trainer::Trainer(const RunConfig& config, std::shared_ptr<const data::ImageDataset> set,
-                 std::filesystem::path folder, at::Device device, TrainObserver& observer)
+Trainer::Trainer(const RunConfig& config, data::TrainingData data, fs::path folder,
+                 at::Device device, TrainObserver& observer)
     : config_(config),
-      set_(std::move(set)),
+      data_(std::move(data)),
       folder_(std::move(folder)),
-      device_(device),
       observer_(observer),
-      flow_(config.model, set_->spec(), device) {
+      flow_(config.model, data_.train->spec(), device) {
   net::use(config.train.products);
-  flow_.network().set_precision(config.train.precision);
-  net::Parameters& parameters = flow_.network().parameters();
-  const auto seed = static_cast<std::uint64_t>(config.train.seed);
-  parameters.initialise(random_key(seed, RandomUse::initial_weights));
-  parameters.flatten(device);
-  parameters.allocate_gradient();
-  optimiser_ = OptimiserState::start(parameters.flat());
-  std::string warnings;
-  const auto checkpoint = load_newest_checkpoint(folder_, warnings);
-  if (!warnings.empty()) observer_.on_warning(warnings);
-  if (checkpoint) take_up(*checkpoint);
 }
 
-void Trainer::take_up(const Checkpoint& checkpoint) {
-  if (checkpoint.data_fingerprint != set_->fingerprint()) {
-    throw Error("the data set that the run began with",
-                fmt::format("'{}' holds other pictures now (checksum {}, was {})",
-                            config_.data.source, set_->fingerprint(), checkpoint.data_fingerprint),
-                "restore the data set, or begin a new run in another --run folder");
-  }
-  at::Tensor flat = flow_.network().parameters().flat();
-  if (checkpoint.weights.numel() != flat.numel()) {
-    throw Error(fmt::format("{} weights in the checkpoint", flat.numel()),
-                fmt::format("{} weights", checkpoint.weights.numel()),
+fs::path Trainer::stage_folder(std::size_t stage) const {
+  return flow_.is_chain() ? folder_ / "stages" / std::to_string(stage + 1) : folder_;
+}
+
+fs::path Trainer::weights_file(std::size_t stage) const {
+  return stage_folder(stage) / "weights.safetensors";
+}
+
+std::size_t Trainer::stages_done() const {
+  std::size_t done = 0;
+  std::error_code ignored;
+  for (std::size_t n = 0; n < flow_.size(); ++n)
+    done += fs::exists(weights_file(n), ignored) ? 1 : 0;
+  return done;
+}
+
+// The weights of a stage that has been trained; false where it has not.
+bool Trainer::take_up_stage(std::size_t stage) {
+  std::error_code ignored;
+  if (!fs::exists(weights_file(stage), ignored)) return false;
+  const at::Tensor weights = io::read_safetensors(weights_file(stage)).at(weights_key);
+  net::Parameters& parameters = flow_.stage(stage).network().parameters();
+  if (weights.numel() != parameters.count()) {
+    throw Error(fmt::format("{} weights in stage {}", parameters.count(), stage + 1),
+                fmt::format("{}: {}", weights_file(stage).string(), weights.numel()),
                 "the network's settings changed: take another --run folder");
   }
-  flat.copy_(checkpoint.weights);
-  const OptimiserState& saved = checkpoint.optimiser;
-  optimiser_ = {.first_moment = saved.first_moment.to(device_),
-                .second_moment = saved.second_moment.to(device_),
-                .ema = saved.ema.to(device_),
-                .ema2 = saved.ema2.to(device_),
-                .updates = saved.updates};
-  progress_ = checkpoint.progress;
-}
-
-at::Tensor Trainer::drop_labels(const at::Tensor& labels, std::span<const RandomKey> keys) const {
-  const std::int64_t none = flow_.pictures().classes();
-  at::Tensor out = labels.clone();
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    std::array<double, 1> uniform{};
-    fill_uniform(keys[i].child(static_cast<std::uint64_t>(RandomUse::label_dropout)), uniform);
-    if (none == 0 || uniform[0] < config_.model.objective.label_dropout) {
-      out[static_cast<std::int64_t>(i)] = none;
-    }
-  }
-  return out;
-}
-
-// The mean loss of some examples; each one's time, noise and label dropout follow its key.
-at::Tensor Trainer::batch_loss(const at::Tensor& x, const at::Tensor& labels,
-                               std::span<const RandomKey> keys) {
-  const objective::Objective& objective = flow_.objective();
-  const at::Tensor t =
-      flow_.training_times().draw(children(keys, RandomUse::training_time)).to(device_);
-  const at::Tensor noise = draw_noise(x, keys);
-  const at::Tensor z = objective.noisy(x, noise, t);
-
-  const auto& options = config_.model.objective;
-  net::ForwardContext context;
-  context.dropout = keys[0].child(static_cast<std::uint64_t>(RandomUse::dropout));
-  if (options.layer_sync > 0) context.taps = {options.layer_sync_from, options.layer_sync_to};
-  const at::Tensor prediction = flow_.network().forward(
-      {.z = z, .t = t, .y = drop_labels(labels, keys).to(device_)}, context);
-  const at::Tensor loss = objective.loss(objective.target(x, z, noise, t), prediction, t).mean();
-  if (options.layer_sync == 0) return loss;
-  return loss - options.layer_sync *
-                    objective::layer_similarity(context.tokens.at(0), context.tokens.at(1));
-}
-
-// Sums gradients over micro-batches, weighted so that the result is that of the whole batch.
-double Trainer::accumulate_gradients(const data::Batch& batch) {
-  const std::int64_t size = batch.pictures.size(0);
-  const std::int64_t micro =
-      config_.train.micro_batch > 0 ? std::min(config_.train.micro_batch, size) : size;
-  const auto seed = static_cast<std::uint64_t>(config_.train.seed);
-  const auto keys =
-      example_keys(random_key(seed, RandomUse::training_noise), batch.step * size, size);
-  flow_.network().parameters().flat_gradient().zero_();
-  double loss = 0;
-  for (std::int64_t start = 0; start < size; start += micro) {
-    const std::int64_t count = std::min(micro, size - start);
-    const double share = static_cast<double>(count) / static_cast<double>(size);
-    const at::Tensor x = data::to_unit_range(batch.pictures.narrow(0, start, count).to(device_));
-    const at::Tensor part = batch_loss(x, batch.labels.narrow(0, start, count),
-                                       std::span(keys).subspan(static_cast<std::size_t>(start),
-                                                               static_cast<std::size_t>(count))) *
-                            share;
-    part.backward();
-    loss += part.item<double>();
-  }
-  return loss;
-}
-
-StepReport Trainer::step(const data::Batch& batch) {
-  StepReport report;
-  report.loss = accumulate_gradients(batch);
+  parameters.flatten(flow_.device());
   const c10::NoGradGuard no_grad;
-  const net::Parameters& parameters = flow_.network().parameters();
-  report.gradient_norm = parameters.flat_gradient().norm().item<double>();
-  report.bad = !std::isfinite(report.loss) || !std::isfinite(report.gradient_norm);
-  const OptimiserSettings settings = settings_at(config_.train, optimiser_.updates);
-  report.lr = settings.lr;
-  if (!report.bad) {
-    const double clip = config_.train.clip;
-    const double scale = clip > 0 && report.gradient_norm > clip ? clip / report.gradient_norm : 1;
-    at::Tensor weights = parameters.flat();
-    update(weights, parameters.flat_gradient(), scale, settings, optimiser_);
+  at::Tensor flat = parameters.flat();
+  flat.copy_(weights);
+  return true;
+}
+
+// The flow's own weights of the stage end as those to keep.
+Outcome Trainer::train_stage(std::size_t stage, const data::TrainingData& data) {
+  io::make_folder(stage_folder(stage));
+  StageTask task{.stage = stage,
+                 .set = data.train,
+                 .validation = data.validation,
+                 .folder = stage_folder(stage),
+                 .warm_start = {},
+                 .publish = {}};
+  const auto& stages = config_.model.stages;
+  if (stage > 0 && stages.warm_start && stages.particles == flow::Particles::pushed) {
+    task.warm_start = flow_.stage(stage - 1).network().parameters().flat().clone();
   }
-  ++progress_.step;
-  progress_.bad_steps += report.bad ? 1 : 0;
-  progress_.bad_in_a_row = report.bad ? progress_.bad_in_a_row + 1 : 0;
-  report.step = progress_.step;
-  return report;
+  StageTrainer trainer(config_, flow_, std::move(task), observer_);
+  if (trainer.run() == Outcome::interrupted) return Outcome::interrupted;
+  const c10::NoGradGuard no_grad;
+  at::Tensor flat = flow_.stage(stage).network().parameters().flat();
+  flat.copy_(trainer.final_weights());
+  io::write_safetensors(weights_file(stage),
+                        {.tensors = {{weights_key, flat.cpu()}}, .metadata = {}});
+  return Outcome::finished;
+}
+
+// The data after one more stage; nothing where a signal asked to stop.
+std::optional<data::TrainingData> Trainer::carry(std::size_t stage,
+                                                 const data::TrainingData& data) {
+  const fs::path folder = folder_ / "particles";
+  io::make_folder(folder);
+  const std::string checksum = io::checksum_of_file(weights_file(stage));
+  const auto push = [&](const data::Dataset& left, const std::string& name, std::int64_t before,
+                        std::int64_t total) {
+    return push_particles(
+        flow_, stage, left, folder / name, checksum, push_options(config_),
+        [&](std::int64_t rows) { observer_.on_push(stage, before + rows, total); });
+  };
+  const std::int64_t rows = data.train->size();
+  const std::int64_t total = rows + (data.validation ? data.validation->size() : 0);
+  data::TrainingData carried = data;
+  carried.train = push(*data.train, fmt::format("{}.f32", stage + 1), 0, total);
+  if (!carried.train) return std::nullopt;
+  if (data.validation) {
+    carried.validation =
+        push(*data.validation, fmt::format("validation-{}.f32", stage + 1), rows, total);
+    if (!carried.validation) return std::nullopt;
+  }
+  return carried;
+}
+
+Outcome Trainer::run_single() {
+  StageTask task{.stage = 0,
+                 .set = data_.train,
+                 .validation = data_.validation,
+                 .folder = folder_,
+                 .warm_start = {},
+                 .publish = {}};
+  task.publish = [this](StageTrainer& trainer) {
+    flow::Notes notes = model_notes(config_, trainer.progress().step);
+    notes.insert(data_.notes.begin(), data_.notes.end());
+    flow::save_model(folder_ / model_name, flow_, notes, {trainer.final_weights()});
+  };
+  return StageTrainer(config_, flow_, std::move(task), observer_).run();
 }
 
 Outcome Trainer::run() {
-  observer_.on_start(*this);
-  data::Loader loader(set_, loader_options(config_, progress_.step));
-  std::int64_t saved_at = -1;
-  while (progress_.step < config_.train.steps && !interrupted()) {
-    const data::Batch batch = loader.next();
-    const StepReport report = step(batch);
-    if (report.bad) observer_.on_bad_step(report, *set_, batch.indices);
-    observer_.on_step(*this, report);
-    if (progress_.bad_in_a_row >= config_.train.max_bad_steps) {
-      throw Error("finite losses and gradients",
-                  fmt::format("{} steps in a row that were not, up to step {}",
-                              progress_.bad_in_a_row, progress_.step),
-                  "lower train.lr or set train.precision=fp32; the last checkpoint is untouched");
+  if (!flow_.is_chain()) return run_single();
+  data::TrainingData data = data_;
+  // Particles are carried only for a stage that is still to be trained.
+  const bool pushed =
+      config_.model.stages.particles == flow::Particles::pushed && stages_done() < flow_.size();
+  for (std::size_t n = 0; n < flow_.size(); ++n) {
+    if (!take_up_stage(n) && train_stage(n, data) == Outcome::interrupted) {
+      return Outcome::interrupted;
     }
-    if (progress_.step % config_.train.checkpoint_every == 0) {
-      save();
-      saved_at = progress_.step;
-    }
+    if (!pushed || n + 1 == flow_.size()) continue;
+    auto carried = carry(n, data);
+    if (!carried) return Outcome::interrupted;
+    data = std::move(*carried);
   }
-  if (saved_at != progress_.step) save();
-  return progress_.step >= config_.train.steps ? Outcome::finished : Outcome::interrupted;
+  write_model();
+  return Outcome::finished;
 }
 
-void Trainer::save() {
-  save_checkpoint(folder_,
-                  {.progress = progress_,
-                   .data_fingerprint = set_->fingerprint(),
-                   .weights = flow_.network().parameters().flat(),
-                   .optimiser = optimiser_},
-                  config_.train.keep_checkpoints);
-  flow::save_model(folder_ / "model.safetensors", flow_, model_notes(config_, progress_.step),
-                   optimiser_.ema);
-  observer_.on_checkpoint(*this);
+Outcome Trainer::run_stage(std::int64_t number) {
+  if (!flow_.is_chain() || config_.model.stages.particles != flow::Particles::exact) {
+    throw usage_error(
+        "a chain with stages.particles = \"exact\" for a single stage",
+        flow_.is_chain() ? "pushed particles, which need the stages before" : "a flow of one stage",
+        "leave --stage out, or begin a run with stages.particles=exact");
+  }
+  if (number < 1 || number > static_cast<std::int64_t>(flow_.size())) {
+    throw usage_error(fmt::format("--stage 1 to {}", flow_.size()), fmt::format("{}", number),
+                      "stages are numbered from the data");
+  }
+  const auto stage = static_cast<std::size_t>(number - 1);
+  if (!take_up_stage(stage) && train_stage(stage, data_) == Outcome::interrupted) {
+    return Outcome::interrupted;
+  }
+  for (std::size_t n = 0; n < flow_.size(); ++n) {
+    if (!take_up_stage(n)) return Outcome::finished;
+  }
+  write_model();
+  return Outcome::finished;
 }
 
-void Trainer::with_average(const std::function<void(flow::Flow&)>& use) {
-  const c10::NoGradGuard no_grad;
-  at::Tensor flat = flow_.network().parameters().flat();
-  const at::Tensor weights = flat.clone();
-  flat.copy_(optimiser_.ema);
-  try {
-    use(flow_);
-  } catch (...) {
-    flat.copy_(weights);
-    throw;
-  }
-  flat.copy_(weights);
+void Trainer::write_model() {
+  flow::Notes notes = model_notes(config_, config_.train.steps);
+  notes.insert(data_.notes.begin(), data_.notes.end());
+  flow::save_model(folder_ / model_name, flow_, notes);
 }
 
 flow::Notes model_notes(const RunConfig& config, std::int64_t step) {

@@ -11,7 +11,7 @@ using testing::error_of;
 using testing::has;
 using testing::noise;
 
-ImageSpec grey(std::vector<std::string> class_names = {}) {
+ItemSpec grey(std::vector<std::string> class_names = {}) {
   return {.channels = 1, .height = 2, .width = 3, .class_names = std::move(class_names)};
 }
 
@@ -51,7 +51,7 @@ TEST(TensorDataset, HasNoLabelsWithoutClassNames) {
 TEST(TensorDataset, FingerprintTellsPixelsLabelsAndNames) {
   const at::Tensor pictures = noise({2, 1, 2, 3});
   const at::Tensor labels = at::tensor({0, 1}, at::kLong);
-  const auto print = [](const ImageSpec& spec, const at::Tensor& p, const at::Tensor& l) {
+  const auto print = [](const ItemSpec& spec, const at::Tensor& p, const at::Tensor& l) {
     return make_tensor_dataset(spec, p, l)->fingerprint();
   };
   const std::string base = print(grey({"a", "b"}), pictures, labels);
@@ -66,7 +66,7 @@ TEST(TensorDataset, FingerprintTellsPixelsLabelsAndNames) {
 
 TEST(TensorDataset, RefusesWhatDoesNotFit) {
   const at::Tensor two = noise({2, 1, 2, 3});
-  const auto make = [](const ImageSpec& spec, const at::Tensor& p, const at::Tensor& l = {}) {
+  const auto make = [](const ItemSpec& spec, const at::Tensor& p, const at::Tensor& l = {}) {
     return error_of([&] { make_tensor_dataset(spec, p, l); });
   };
   EXPECT_TRUE(has(make(grey(), two.to(at::kFloat)), "Float [2, 1, 2, 3]"));

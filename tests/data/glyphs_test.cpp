@@ -76,7 +76,7 @@ TEST(Glyphs, FollowTheirOptions) {
   GlyphOptions options = workshop.options();
   const auto first = make_glyphs(options);
   EXPECT_EQ(first->size(), 12 * 4 * 2);
-  EXPECT_EQ(first->spec(), (ImageSpec{1, 20, 20, {"A", "B", "2", "7"}}));
+  EXPECT_EQ(first->spec(), (ItemSpec{1, 20, 20, {"A", "B", "2", "7"}}));
   for (std::int64_t i = 0; i < first->size(); ++i) EXPECT_EQ(first->label(i), i / 24);
   options.seed = 1;
   EXPECT_NE(make_glyphs(options)->fingerprint(), first->fingerprint());
@@ -181,7 +181,7 @@ TEST(SlowGlyphs, AreBroughtToTheShapeAskedFor) {
   EXPECT_GT(plain->size(), 5000);
   EXPECT_LT(plain->size(), 60'000);
   const auto other = open_dataset({.channels = 3, .pad = 2, .labels = false});
-  EXPECT_EQ(other->spec(), (ImageSpec{3, 32, 32, {}}));
+  EXPECT_EQ(other->spec(), (ItemSpec{3, 32, 32, {}}));
   EXPECT_TRUE(
       at::equal(other->picture(5)[1].slice(0, 2, 30).slice(1, 2, 30), plain->picture(5)[0]));
 }

@@ -34,7 +34,7 @@ TEST(ImageFolder, HoldsItsPicturesInOrderWithLabels) {
   put(folder / "cat/._1.png", "hidden");
   for (const std::string& path : {folder.path().string(), folder.path().string() + "/"}) {
     const auto set = open(path);
-    EXPECT_EQ(set->spec(), (ImageSpec{3, 8, 10, {"cat", "dog"}}));
+    EXPECT_EQ(set->spec(), (ItemSpec{3, 8, 10, {"cat", "dog"}}));
     ASSERT_EQ(set->size(), 5);
     for (const std::int64_t i : {0, 1, 2, 3, 4}) {
       EXPECT_TRUE(at::equal(set->picture(i), pictures[static_cast<std::size_t>(i)])) << i;
@@ -63,7 +63,7 @@ TEST(ImageFolder, MixedSizesNeedDataSize) {
   EXPECT_TRUE(has(error, "b.png is 7 x 9"));
   EXPECT_TRUE(has(error, "data.size"));
   const auto set = open(folder.path(), {.size = 6, .pad = 1});
-  EXPECT_EQ(set->spec(), (ImageSpec{3, 8, 8, {}}));
+  EXPECT_EQ(set->spec(), (ItemSpec{3, 8, 8, {}}));
   EXPECT_EQ(set->picture(1).sizes(), at::IntArrayRef({3, 8, 8}));
 }
 

@@ -18,7 +18,7 @@ using testing::noise;
 
 std::shared_ptr<ImageDataset> some_set(std::int64_t n) {
   std::vector<std::int64_t> labels;
-  ImageSpec spec{.channels = 3, .height = 4, .width = 5, .class_names = {}};
+  ItemSpec spec{.channels = 3, .height = 4, .width = 5, .class_names = {}};
   for (std::int64_t i = 0; i < n; ++i) {
     labels.push_back(i);
     spec.class_names.push_back(std::to_string(i));
@@ -32,7 +32,7 @@ class UnevenSet final : public ImageDataset {
   explicit UnevenSet(std::int64_t n, std::int64_t broken = -1)
       : set_(some_set(n)), broken_(broken) {}
 
-  const ImageSpec& spec() const override { return set_->spec(); }
+  const ItemSpec& spec() const override { return set_->spec(); }
   std::int64_t size() const override { return set_->size(); }
   at::Tensor picture(std::int64_t i) const override {
     if (i == broken_) throw std::runtime_error("broken item");
@@ -51,7 +51,7 @@ void expect_same(const Batch& a, const Batch& b) {
   EXPECT_EQ(a.step, b.step);
   EXPECT_EQ(a.indices, b.indices);
   EXPECT_TRUE(at::equal(a.labels, b.labels));
-  EXPECT_TRUE(at::equal(a.pictures, b.pictures));
+  EXPECT_TRUE(at::equal(a.items, b.items));
 }
 
 TEST(Loader, OrderDoesNotDependOnThreadsOrDepth) {
@@ -93,7 +93,7 @@ TEST(Loader, EveryEpochIsAnotherPermutation) {
       const std::int64_t i = batch.indices[k];
       const auto place = static_cast<std::int64_t>(k);
       EXPECT_EQ(batch.labels[place].item<std::int64_t>(), i);
-      EXPECT_TRUE(at::equal(batch.pictures[place], set->picture(i)));
+      EXPECT_TRUE(at::equal(batch.items[place], set->picture(i)));
     }
   }
   std::set<std::vector<std::int64_t>> epochs;
@@ -116,9 +116,9 @@ TEST(Loader, PositionsDoNotDependOnTheBatchSize) {
   const Batch whole = make_batch(*set, {.batch = 24, .seed = 5, .flip = true}, 0);
   std::vector<at::Tensor> parts;
   for (std::int64_t step = 0; step < 8; ++step) {
-    parts.push_back(make_batch(*set, {.batch = 3, .seed = 5, .flip = true}, step).pictures);
+    parts.push_back(make_batch(*set, {.batch = 3, .seed = 5, .flip = true}, step).items);
   }
-  EXPECT_TRUE(at::equal(whole.pictures, at::cat(parts)));
+  EXPECT_TRUE(at::equal(whole.items, at::cat(parts)));
 }
 
 TEST(Loader, FlipsHalfOfThePictures) {
@@ -128,8 +128,8 @@ TEST(Loader, FlipsHalfOfThePictures) {
   EXPECT_EQ(plain.indices, flipped.indices);
   int mirrored = 0;
   for (std::int64_t k = 0; k < 400; ++k) {
-    if (at::equal(plain.pictures[k], flipped.pictures[k])) continue;
-    EXPECT_TRUE(at::equal(plain.pictures[k].flip({2}), flipped.pictures[k]));
+    if (at::equal(plain.items[k], flipped.items[k])) continue;
+    EXPECT_TRUE(at::equal(plain.items[k].flip({2}), flipped.items[k]));
     ++mirrored;
   }
   EXPECT_NEAR(mirrored, 200, 50);  // five standard deviations
@@ -161,7 +161,7 @@ TEST(Loader, EndsAtAnyMoment) {
 
 TEST(Loader, KeepsTheSetAlive) {
   Loader loader(some_set(5), {.batch = 2});
-  EXPECT_EQ(loader.next().pictures.size(0), 2);
+  EXPECT_EQ(loader.next().items.size(0), 2);
 }
 
 TEST(Loader, RefusesSenselessOptions) {
@@ -178,14 +178,14 @@ TEST(Loader, RefusesSenselessOptions) {
 TEST(Loader, NamesASetThatBreaksItsPromise) {
   class Liar final : public ImageDataset {
    public:
-    const ImageSpec& spec() const override { return spec_; }
+    const ItemSpec& spec() const override { return spec_; }
     std::int64_t size() const override { return 1; }
     at::Tensor picture(std::int64_t) const override { return at::zeros({1, 2, 3}, at::kByte); }
     std::int64_t label(std::int64_t) const override { return 0; }
     std::string fingerprint() const override { return {}; }
 
    private:
-    ImageSpec spec_{.channels = 1, .height = 2, .width = 2, .class_names = {}};
+    ItemSpec spec_{.channels = 1, .height = 2, .width = 2, .class_names = {}};
   };
   EXPECT_TRUE(has(error_of([] { make_batch(Liar(), {.batch = 1}, 0); }), "[1, 2, 3]"));
 }

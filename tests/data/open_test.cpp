@@ -46,11 +46,11 @@ TEST(OpenDataset, RecognisesEveryKind) {
   for (const char* name :
        {"pictures", "pictures.zip", "a.npy", "a.npz", "cifar", "cifar/data_batch_1.bin"}) {
     const auto set = open_dataset({.source = (folder / name).string(), .labels = false});
-    EXPECT_EQ(set->spec(), (ImageSpec{3, 32, 32, {}})) << name;
+    EXPECT_EQ(set->spec(), (ItemSpec{3, 32, 32, {}})) << name;
     EXPECT_TRUE(at::equal(set->picture(0), picture)) << name;
     const auto small = open_dataset(
         {.source = (folder / name).string(), .size = 12, .channels = 1, .pad = 2, .labels = false});
-    EXPECT_EQ(small->spec(), (ImageSpec{1, 16, 16, {}})) << name;
+    EXPECT_EQ(small->spec(), (ItemSpec{1, 16, 16, {}})) << name;
   }
 }
 
@@ -85,7 +85,7 @@ TEST(KnownDatasets, AreFoundInTheirPlacesInTurn) {
   put_mnist(own / "mnist", pictures);
   EXPECT_EQ(find_known(known("mnist")), own / "mnist/train-images-idx3-ubyte");
   const auto set = open_dataset({.source = "mnist", .pad = 2});
-  EXPECT_EQ(set->spec(), (ImageSpec{1, 32, 32, known("mnist").class_names}));
+  EXPECT_EQ(set->spec(), (ItemSpec{1, 32, 32, known("mnist").class_names}));
   EXPECT_EQ(set->spec().classes(), 10);
   EXPECT_EQ(set->label(1), 3);
 
@@ -143,7 +143,7 @@ TEST(DataOptions, AreDeclaredWithTheirRanges) {
 struct Real {
   const char* name;
   std::int64_t size;
-  ImageSpec shape;  // without class names
+  ItemSpec shape;  // without class names
   std::int64_t classes;
   std::int64_t first_label;
 };
@@ -158,7 +158,7 @@ TEST_P(RealData, OpensWhole) {
     GTEST_SKIP() << real.name << " is in none of the data folders: " << known(real.name).how_to_get;
   }
   const auto set = open_dataset({.source = real.name});
-  ImageSpec shape = set->spec();
+  ItemSpec shape = set->spec();
   EXPECT_EQ(shape.classes(), real.classes);
   EXPECT_EQ(set->size(), real.size);
   shape.class_names.clear();

@@ -41,7 +41,7 @@ TEST(PictureArchive, IsTheUnpackedFolder) {
     }
   }
   EXPECT_EQ(make_picture_archive(folder / "a.tar", {.size = 5}, false)->spec(),
-            (ImageSpec{3, 5, 5, {}}));
+            (ItemSpec{3, 5, 5, {}}));
 }
 
 TEST(PictureArchive, NamesWhatIsWrong) {

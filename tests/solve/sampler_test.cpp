@@ -211,7 +211,7 @@ TEST(Golden, PaperSamplers) {
   flow::Flow flow(
       model, {.channels = 3, .height = 16, .width = 16, .class_names = {"0", "1", "2", "3", "4"}},
       at::kCPU);
-  flow.network().parameters().load(weights.tensors, "golden");
+  flow.stage(0).network().parameters().load(weights.tensors, "golden");
   const at::Tensor times = golden.at("sample.timesteps").to(at::kDouble);
   const std::vector<double> grid(times.data_ptr<double>(),
                                  times.data_ptr<double>() + times.numel());
@@ -221,14 +221,15 @@ TEST(Golden, PaperSamplers) {
       const at::Tensor& expected = golden.at(name + ".trajectory");
       const flow::GuidanceOptions guidance{.scale = static_cast<double>(w), .lo = 0.1, .hi = 1};
       const Denoise denoise = [&](const at::Tensor& z, double t) {
-        return flow.clean(z, t, golden.at("sample.y"), guidance);
+        return flow.stage(0).clean(z, t, {.labels = golden.at("sample.y"), .condition = {}},
+                                   guidance);
       };
       const Observe observe = [&](std::int64_t step, double, const at::Tensor& z,
                                   const at::Tensor&) {
         test::expect_close(z, expected[step], 1e-5, name + " step " + std::to_string(step));
       };
       const auto solution = sample(
-          flow.space(), denoise, golden.at("sample.z0"), grid,
+          flow.stage(0).space(), denoise, golden.at("sample.z0"), grid,
           options_for(std::string(solver) == "euler" ? Solver::paper_euler : Solver::paper_heun, 10,
                       0.05),
           observe);

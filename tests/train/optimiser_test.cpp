@@ -42,12 +42,20 @@ TEST(Optimiser, IsAdamW) {
 }
 
 TEST(Optimiser, LearningRateSchedule) {
-  EXPECT_DOUBLE_EQ(scheduled_lr(1, 10, 0.3, 100, 0), 0.1);
-  EXPECT_DOUBLE_EQ(scheduled_lr(1, 10, 0.3, 100, 9), 1);
-  EXPECT_DOUBLE_EQ(scheduled_lr(1, 10, 0.3, 100, 70), 1);
-  EXPECT_DOUBLE_EQ(scheduled_lr(1, 10, 0.3, 100, 85), 0.5);
-  EXPECT_DOUBLE_EQ(scheduled_lr(1, 10, 0, 100, 99), 1);
-  EXPECT_NEAR(scheduled_lr(1, 0, 0.3, 100, 99), 1.0 / 30, 1e-12);
+  const auto rate = [](std::int64_t warmup, double decay) {
+    return LearningRate{.base = 1, .warmup = warmup, .decay_share = decay};
+  };
+  EXPECT_DOUBLE_EQ(rate(10, 0.3).at(0, 100), 0.1);
+  EXPECT_DOUBLE_EQ(rate(10, 0.3).at(9, 100), 1);
+  EXPECT_DOUBLE_EQ(rate(10, 0.3).at(70, 100), 1);
+  EXPECT_DOUBLE_EQ(rate(10, 0.3).at(85, 100), 0.5);
+  EXPECT_DOUBLE_EQ(rate(10, 0).at(99, 100), 1);
+  EXPECT_NEAR(rate(0, 0.3).at(99, 100), 1.0 / 30, 1e-12);
+  LearningRate published = rate(0, 0);
+  published.factor = 0.9;
+  published.every = 40;
+  EXPECT_DOUBLE_EQ(published.at(39, 100), 1);
+  EXPECT_DOUBLE_EQ(published.at(80, 100), 0.81);
 }
 
 }  // namespace

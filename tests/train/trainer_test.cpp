@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -11,27 +10,14 @@
 #include "calor/flow/model_file.h"
 #include "calor/io/atomic_file.h"
 #include "calor/solve/generate.h"
+#include "tests/support/folder.h"
 
 namespace calor::train {
 namespace {
 
 namespace fs = std::filesystem;
 
-// A folder that goes with the test.
-class Folder {
- public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "calor-train-XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~Folder() { fs::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
+using test::Folder;
 
 std::shared_ptr<data::ImageDataset> some_pictures(std::int64_t seed = 1) {
   const at::Tensor labels = at::arange(40, at::kLong) % 2;
@@ -40,6 +26,10 @@ std::shared_ptr<data::ImageDataset> some_pictures(std::int64_t seed = 1) {
       at::TensorOptions(at::kByte));
   return data::make_tensor_dataset(
       {.channels = 1, .height = 8, .width = 8, .class_names = {"a", "b"}}, pictures, labels);
+}
+
+data::TrainingData data_of(std::shared_ptr<const data::Dataset> set) {
+  return {.train = std::move(set), .validation = nullptr, .notes = {}, .description = {}};
 }
 
 RunConfig tiny(std::int64_t steps) {
@@ -72,14 +62,16 @@ RunConfig tiny(std::int64_t steps) {
 struct Losses final : TrainObserver {
   std::vector<double> values;
   std::vector<std::string> warnings;
-  void on_step(const Trainer&, const StepReport& report) override { values.push_back(report.loss); }
+  void on_step(const StageTrainer&, const StepReport& report) override {
+    values.push_back(report.loss);
+  }
   void on_warning(const std::string& text) override { warnings.push_back(text); }
 };
 
 std::string bytes_of(const fs::path& file) { return io::read_text(file); }
 
 void train(const RunConfig& config, const fs::path& folder, Losses& losses) {
-  Trainer(config, some_pictures(), folder, at::kCPU, losses).run();
+  Trainer(config, data_of(some_pictures()), folder, at::kCPU, losses).run();
 }
 
 // A run in three pieces (one stop falls between checkpoints) ends with the same bytes as one that
@@ -121,15 +113,16 @@ TEST(Trainer, LearnsOnePicture) {
       picture.unsqueeze(0).repeat({8, 1, 1, 1}), at::zeros({8}, at::kLong));
   Folder folder;
   Losses losses;
-  Trainer trainer(config, set, folder.path(), at::kCPU, losses);
+  Trainer trainer(config, data_of(set), folder.path(), at::kCPU, losses);
   trainer.run();
   EXPECT_LT(losses.values.back(), 0.2 * losses.values.front());
   // The model file alone samples that picture.
   const auto model = flow::load_model(folder.path() / "model.safetensors", at::kCPU);
   const auto made =
       solve::generate(*model.flow, model.flow->initial_noise(solve::sampling_keys(0, 0, 4)),
-                      at::zeros({4}, at::kLong), solve::options_from_notes(model.notes, "m"));
-  const at::Tensor error = (made.pictures - data::to_unit_range(picture)).square().mean().sqrt();
+                      {.labels = at::zeros({4}, at::kLong), .condition = {}},
+                      solve::options_from_notes(model.notes, "m"));
+  const at::Tensor error = (made.items - data::to_unit_range(picture)).square().mean().sqrt();
   EXPECT_LT(error.item<double>(), 0.35);  // pixels are uniform in [-1, 1]: a guess would be .58 off
 }
 
@@ -161,8 +154,8 @@ TEST(Trainer, ANonFiniteStepChangesNothing) {
   struct Poison final : TrainObserver {
     std::int64_t bad = 0;
     at::Tensor before;
-    void on_step(const Trainer& trainer, const StepReport& report) override {
-      const at::Tensor flat = trainer.flow().network().parameters().flat();
+    void on_step(const StageTrainer& trainer, const StepReport& report) override {
+      const at::Tensor flat = trainer.flow().stage(0).network().parameters().flat();
       if (report.bad) {
         ++bad;
         EXPECT_TRUE(at::allclose(flat, before, 0, 0, true));
@@ -174,7 +167,7 @@ TEST(Trainer, ANonFiniteStepChangesNothing) {
       before = flat.clone();
     }
   } poison;
-  Trainer trainer(config, some_pictures(), folder.path(), at::kCPU, poison);
+  Trainer trainer(config, data_of(some_pictures()), folder.path(), at::kCPU, poison);
   EXPECT_THROW(trainer.run(), Error);
   EXPECT_EQ(poison.bad, 2);
 }
@@ -183,7 +176,8 @@ TEST(Trainer, RefusesAnotherDataSet) {
   Folder folder;
   Losses losses;
   train(tiny(3), folder.path(), losses);
-  EXPECT_THROW(Trainer(tiny(6), some_pictures(2), folder.path(), at::kCPU, losses), Error);
+  EXPECT_THROW(Trainer(tiny(6), data_of(some_pictures(2)), folder.path(), at::kCPU, losses).run(),
+               Error);
 }
 
 TEST(Checkpoint, AFlippedByteIsFoundAndTheOlderOneTaken) {
@@ -219,7 +213,7 @@ TEST(ModelFile, CarriesEverythingAndRoundTrips) {
   train(tiny(3), folder.path(), losses);
   const fs::path file = folder.path() / "model.safetensors";
   const auto model = flow::load_model(file, at::kCPU);
-  EXPECT_EQ(model.flow->pictures().class_names, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(model.flow->items().class_names, (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(model.flow->options().net.width, 16);
   EXPECT_EQ(model.notes.at("calor.step"), "3");
   flow::save_model(folder.path() / "again.safetensors", *model.flow, model.notes);
@@ -232,13 +226,13 @@ TEST(Generate, SameSeedSamePictureWhateverTheBatch) {
   train(tiny(3), folder.path(), losses);
   const auto model = flow::load_model(folder.path() / "model.safetensors", at::kCPU);
   const at::Tensor noise = model.flow->initial_noise(solve::sampling_keys(5, 0, 7));
-  const at::Tensor labels = at::arange(7, at::kLong) % 2;
+  const flow::Given given{.labels = at::arange(7, at::kLong) % 2, .condition = {}};
   auto options = solve::options_from_notes(model.notes, "m");
   options.guidance.scale = 2;
-  const at::Tensor whole = solve::generate(*model.flow, noise, labels, options).pictures;
-  EXPECT_TRUE(at::equal(whole, solve::generate(*model.flow, noise, labels, options).pictures));
+  const at::Tensor whole = solve::generate(*model.flow, noise, given, options).items;
+  EXPECT_TRUE(at::equal(whole, solve::generate(*model.flow, noise, given, options).items));
   options.batch = 3;
-  const at::Tensor pieces = solve::generate(*model.flow, noise, labels, options).pictures;
+  const at::Tensor pieces = solve::generate(*model.flow, noise, given, options).items;
   EXPECT_TRUE(at::allclose(whole, pieces, 1e-4, 1e-5));
   // Item 4 alone is item 4.
   EXPECT_TRUE(at::equal(noise[4], model.flow->initial_noise(solve::sampling_keys(5, 4, 1))[0]));

@@ -1,0 +1,28 @@
+// Two processes must not train the same thing in one run folder: the second is refused while the
+// first lives.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <vector>
+
+namespace calor::app {
+
+class RunLock {
+ public:
+  enum class Kind {
+    whole_run,  // nobody else may train there
+    one_stage,  // others may train other stages
+  };
+  // Error where another process holds what this one needs, or the folder cannot be written.
+  RunLock(const std::filesystem::path& run, Kind kind, std::int64_t stage = 0);
+  ~RunLock();
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+
+ private:
+  void lock(const std::filesystem::path& file, bool shared, const std::filesystem::path& run);
+  std::vector<int> descriptors_;
+};
+
+}  // namespace calor::app

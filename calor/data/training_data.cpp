@@ -1,0 +1,164 @@
+#include "calor/data/training_data.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "calor/core/error.h"
+#include "calor/data/picture_density.h"
+#include "calor/data/point_sets.h"
+#include "calor/io/npy.h"
+
+namespace calor::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view picture_prefix = "picture:";
+constexpr const char* table_key = "calor.table";
+constexpr const char* condition_key = "calor.condition";
+constexpr const char* points_key = "calor.points";
+
+bool is_point_set(const std::string& source) {
+  const auto& sets = known_point_sets();
+  return source.starts_with(picture_prefix) ||
+         std::ranges::any_of(sets, [&](const PointSetInfo& set) { return set.name == source; });
+}
+
+// .npy and .npz hold pictures, too: those have three dimensions or more.
+bool holds_table(const fs::path& path) {
+  std::error_code ignored;
+  if (!is_table_name(path) || !fs::is_regular_file(path, ignored)) return false;
+  if (path.extension() == ".npy") return io::read_npy(path).dim() <= 2;
+  if (path.extension() != ".npz") return true;
+  const auto arrays = io::read_npz(path);
+  return std::ranges::any_of(arrays, [](const auto& entry) {
+    return (entry.first == "x" || entry.first == "arr_0") && entry.second.dim() <= 2;
+  });
+}
+
+RandomKey key_of(const DataOptions& options, RandomUse use) {
+  return random_key(static_cast<std::uint64_t>(options.seed), use);
+}
+
+ItemSpec row_spec(std::int64_t numbers) {
+  return {.channels = numbers, .height = 1, .width = 1, .class_names = {}, .kind = ItemKind::rows};
+}
+
+TrainingData open_points(const DataOptions& options) {
+  const RandomKey key = key_of(options, RandomUse::points);
+  Points drawn;
+  if (options.source.starts_with(picture_prefix)) {
+    const fs::path file = options.source.substr(picture_prefix.size());
+    drawn.points = read_picture_density(file, options.dark_is_mass).draw(options.count, key);
+  } else {
+    drawn = draw_labelled_points(options.source, options.count, key);
+  }
+  ItemSpec spec = row_spec(2);
+  if (options.labels) spec.class_names = drawn.class_names;
+  return {.train = make_float_dataset(spec, drawn.points, drawn.labels),
+          .validation = nullptr,
+          .notes = {{points_key, options.source}},
+          .description = fmt::format("{} points of {}", options.count, options.source)};
+}
+
+// About 100,000 encoded rows: enough for a network not to see the same dequantisation often, few
+// enough to be carried from stage to stage soon.
+std::int64_t copies_of(const DataOptions& options, std::size_t rows, bool random) {
+  if (options.copies > 0) return options.copies;
+  if (!random) return 1;
+  return std::clamp<std::int64_t>(100'000 / static_cast<std::int64_t>(rows), 1, 16);
+}
+
+std::shared_ptr<const Dataset> encode_rows(const Table& table, const TableCodecs& codecs,
+                                           std::int64_t copies, RandomKey key) {
+  std::vector<at::Tensor> rows;
+  for (std::int64_t c = 0; c < copies; ++c) {
+    const auto encoded = codecs.targets.encode(table, key.child(static_cast<std::uint64_t>(c)));
+    rows.push_back(encoded.rows.to(at::kFloat));
+  }
+  ItemSpec spec = row_spec(codecs.targets.width());
+  at::Tensor condition;
+  if (codecs.condition) {
+    spec.condition_width = codecs.condition->width();
+    condition = codecs.condition->encode(table).to(at::kFloat).repeat({copies, 1});
+  }
+  return make_float_dataset(spec, at::cat(rows), {}, condition);
+}
+
+TableCodecs fit_codecs(const Table& train, const TableOptions& options) {
+  TableCodecs codecs{.targets = TableCodec::fit(train, options), .condition = std::nullopt};
+  if (!options.condition.empty()) codecs.condition = ConditionCodec::fit(train, options);
+  return codecs;
+}
+
+TrainingData open_rows(const DataOptions& options) {
+  const TableSplit parts = open_table_split(options);
+  const TableCodecs codecs = fit_codecs(parts.train, options.table);
+  const RandomKey key = key_of(options, RandomUse::dequantisation);
+  const std::int64_t copies = copies_of(options, parts.train.rows(), codecs.targets.is_bound());
+  TrainingData data;
+  data.train = encode_rows(parts.train, codecs, copies, key.child(0));
+  if (parts.validation.rows() > 0) {
+    data.validation = encode_rows(parts.validation, codecs, 1, key.child(1));
+  }
+  data.notes[table_key] = codecs.targets.to_json();
+  if (codecs.condition) data.notes[condition_key] = codecs.condition->to_json();
+  data.description =
+      fmt::format("{} rows of {} numbers, {} copies each; held out: {} for validation, {} for test",
+                  parts.train.rows(), codecs.targets.width(), copies, parts.validation.rows(),
+                  parts.test.rows());
+  return data;
+}
+
+}  // namespace
+
+SourceKind source_kind(const DataOptions& options) {
+  if (is_point_set(options.source)) return SourceKind::points;
+  return holds_table(options.source) ? SourceKind::table : SourceKind::pictures;
+}
+
+bool is_known_source(const std::string& name) {
+  return is_point_set(name) || std::ranges::any_of(known_datasets(), [&](const KnownDataset& set) {
+           return set.name == name;
+         });
+}
+
+TrainingData open_training_data(const DataOptions& options) {
+  switch (source_kind(options)) {
+    case SourceKind::points:
+      return open_points(options);
+    case SourceKind::table:
+      return open_rows(options);
+    case SourceKind::pictures:
+      break;
+  }
+  const auto set = open_dataset(options);
+  const ItemSpec& spec = set->spec();
+  return {.train = set,
+          .validation = nullptr,
+          .notes = {},
+          .description = fmt::format("{} pictures of {} x {} x {}, {} classes", set->size(),
+                                     spec.channels, spec.height, spec.width, spec.classes())};
+}
+
+TableSplit open_table_split(const DataOptions& options) {
+  return split(read_table(options.source, options.table), static_cast<std::uint64_t>(options.seed),
+               options.validation, options.test);
+}
+
+std::optional<TableCodecs> table_codecs(const std::map<std::string, std::string>& notes,
+                                        const std::string& origin) {
+  const auto targets = notes.find(table_key);
+  if (targets == notes.end()) return std::nullopt;
+  TableCodecs codecs{.targets = TableCodec::from_json(targets->second, origin),
+                     .condition = std::nullopt};
+  const auto condition = notes.find(condition_key);
+  if (condition != notes.end()) {
+    codecs.condition = ConditionCodec::from_json(condition->second, origin);
+  }
+  return codecs;
+}
+
+}  // namespace calor::data

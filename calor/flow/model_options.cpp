@@ -1,0 +1,29 @@
+#include "calor/flow/model_options.h"
+
+namespace calor::flow {
+
+void ModelOptions::declare(config::Options& options) {
+  path.declare(options);
+  stages.declare(options);
+  time.declare(options);
+  objective.declare(options);
+  net::declare_kind(options, kind);
+  net.declare(options);
+  mlp.declare(options);
+}
+
+void GuidanceOptions::declare(config::Options& options) {
+  options.add("sample.guidance", scale, {-100, 100}, "", "guidance scale; 1: none").run_only = true;
+  options.add("sample.guidance_lo", lo, {0, 1}, "t", "guidance acts after this time").run_only =
+      true;
+  options.add("sample.guidance_hi", hi, {0, 1}, "t", "guidance acts before this time").run_only =
+      true;
+}
+
+double GuidanceOptions::weight(double t) const {
+  const auto time = static_cast<float>(t);
+  const bool after = lo == 0 || static_cast<float>(lo) < time;
+  return after && time < static_cast<float>(hi) ? scale : 1;
+}
+
+}  // namespace calor::flow

@@ -1,0 +1,36 @@
+// All that defines a model before it is trained, and how guidance acts.
+#pragma once
+
+#include "calor/config/options.h"
+#include "calor/flow/stage_options.h"
+#include "calor/net/make_network.h"
+#include "calor/objective/objective.h"
+#include "calor/path/spectral_path.h"
+#include "calor/path/training_times.h"
+
+namespace calor::flow {
+
+struct ModelOptions {
+  path::PathOptions path;
+  StageOptions stages;
+  path::TimeOptions time;
+  objective::ObjectiveOptions objective;
+  net::NetworkKind kind = net::NetworkKind::jit;
+  net::JitOptions net;
+  net::MlpOptions mlp;
+
+  void declare(config::Options& options);
+};
+
+// Classifier-free guidance: x = x_none + w (x_label - x_none), w = scale where lo < t < hi,
+// strictly and in fp32 (lo = 0 includes t = 0), else 1.
+struct GuidanceOptions {
+  double scale = 1;
+  double lo = 0;
+  double hi = 1;
+
+  void declare(config::Options& options);
+  double weight(double t) const;
+};
+
+}  // namespace calor::flow

@@ -1,0 +1,136 @@
+#include "calor/flow/stage.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include "calor/core/error.h"
+
+namespace calor::flow {
+namespace {
+
+path::PictureSpace make_space(const ModelOptions& options,
+                              const std::optional<path::StageStep>& step,
+                              const data::ItemSpec& items, at::Device device) {
+  std::unique_ptr<path::SpectralPath> path;
+  if (step) {
+    const StageOptions& stages = options.stages;
+    path = path::stage_path(step->free ? stages.free_inner : stages.inner, *step, stages.sigma_min);
+    path->set_noise_scale(options.path.noise_scale);
+  } else {
+    path = path::make_path(options.path, items.height, items.width);
+  }
+  return {std::move(path), items.height, items.width, at::kFloat, device};
+}
+
+path::TrainingTimes make_times(const ModelOptions& options, const path::PictureSpace& space) {
+  return {options.time, space.path->natural_mixture(space.lambda.max().item<double>())};
+}
+
+void check_layer_sync(const ModelOptions& options) {
+  const auto& o = options.objective;
+  if (o.layer_sync == 0) return;
+  if (options.kind == net::NetworkKind::jit && o.layer_sync_from < o.layer_sync_to &&
+      o.layer_sync_to < options.net.depth) {
+    return;
+  }
+  throw usage_error(
+      "objective.layer_sync_from < layer_sync_to < net.depth, in a transformer",
+      fmt::format("{}, {} with depth {}", o.layer_sync_from, o.layer_sync_to, options.net.depth),
+      "name two blocks, the earlier first, or set objective.layer_sync=0");
+}
+
+std::unique_ptr<net::Network> make_network(const ModelOptions& options, std::size_t index,
+                                           const data::ItemSpec& items) {
+  const net::PictureShape shape = shape_of(items);
+  if (options.kind == net::NetworkKind::jit) return net::make_jit(options.net, shape);
+  net::MlpOptions mlp = options.mlp;
+  if (!options.stages.widths.empty()) {
+    mlp.width = static_cast<std::int64_t>(options.stages.widths.at(index));
+  }
+  return net::make_mlp(mlp, shape, items.condition_width);
+}
+
+at::Tensor per_item(const at::Tensor& t) { return t.reshape({-1, 1, 1, 1}); }
+
+}  // namespace
+
+net::PictureShape shape_of(const data::ItemSpec& items) {
+  return {.channels = items.channels,
+          .height = items.height,
+          .width = items.width,
+          .classes = items.classes()};
+}
+
+Stage::Stage(const ModelOptions& options, std::size_t index, std::optional<path::StageStep> step,
+             const data::ItemSpec& items, at::Device device)
+    : step_(step),
+      classes_(items.classes()),
+      space_(make_space(options, step, items, device)),
+      times_(make_times(options, space_)),
+      objective_(options.objective, space_, times_),
+      network_(make_network(options, index, items)) {
+  check_layer_sync(options);
+}
+
+bool Stage::predicts_velocity() const {
+  return objective_.options().prediction == objective::Quantity::v;
+}
+
+net::NetworkInput Stage::input(const at::Tensor& z, const at::Tensor& t, const Given& given) const {
+  return {.z = z, .t = fed_time(t), .y = given.labels, .condition = given.condition};
+}
+
+net::Tangents Stage::with_tangents(const at::Tensor& z, const at::Tensor& t, const Given& given,
+                                   const at::Tensor& directions) const {
+  return network_->forward_with_tangents(input(z, t, given), directions);
+}
+
+net::Divergence Stage::with_trace(const at::Tensor& z, const at::Tensor& t,
+                                  const Given& given) const {
+  return network_->forward_with_divergence(input(z, t, given));
+}
+
+at::Tensor Stage::predict(const at::Tensor& z, const at::Tensor& t, const Given& given,
+                          net::ForwardContext& context) const {
+  const at::Tensor out = network_->forward(input(z, t, given), context);
+  return step_ && predicts_velocity() ? -out : out;
+}
+
+at::Tensor Stage::predict(const at::Tensor& z, const at::Tensor& t, const Given& given) const {
+  net::ForwardContext context;
+  return predict(z, t, given, context);
+}
+
+// Guidance is linear in the prediction, so it may be mixed before or after it is made clean; the
+// published way mixes the clean items.
+at::Tensor Stage::guided(const at::Tensor& z, const at::Tensor& t, const Given& given,
+                         double weight, bool as_clean) const {
+  const auto say = [&](const at::Tensor& state, const at::Tensor& time, const Given& what) {
+    const at::Tensor said = predict(state, time, what);
+    return as_clean ? objective_.clean(said, state, time) : said;
+  };
+  if (weight == 1) return say(z, t, given);
+  const auto both =
+      say(at::cat({z, z}), at::cat({t, t}), Given::cat(given, given.without_labels(classes_)))
+          .chunk(2);
+  return both[1] + weight * (both[0] - both[1]);
+}
+
+at::Tensor Stage::clean(const at::Tensor& z, double t, const Given& given,
+                        const GuidanceOptions& guidance) const {
+  const at::Tensor time = at::full({z.size(0)}, t, z.options());
+  return guided(z, time, given, guidance.weight(t), true);
+}
+
+at::Tensor Stage::velocity(const at::Tensor& z, const at::Tensor& t, const Given& given,
+                           double t_eps, const GuidanceOptions& guidance) const {
+  // With an interval of guidance all rows must share one time.
+  const double weight = guidance.scale == 1 ? 1 : guidance.weight(t.flatten()[0].item<double>());
+  const bool exact = objective_.predicts_exact_velocity();
+  const at::Tensor said = guided(z, t, given, weight, !exact);
+  if (exact) return said;
+  const auto v = space_.path->velocity(per_item(t), space_.lambda, t_eps);
+  return v.on_z * z + space_.multiply(v.on_x(), said);
+}
+
+}  // namespace calor::flow

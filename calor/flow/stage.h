@@ -1,0 +1,79 @@
+// One stage of a flow: a path, a network on it, and what the network predicts.
+//
+// Times are the path's, t = 0 at the stage's noisy end and t = 1 at its clean end. The network of a
+// stage of a chain is fed the inner time s = 1 - t, and where it predicts a velocity that is dx/ds,
+// towards noise (METHODS: local flow matching); the network of a flow of one stage is fed t and
+// predicts dz/dt.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <optional>
+
+#include "calor/data/dataset.h"
+#include "calor/flow/given.h"
+#include "calor/flow/model_options.h"
+#include "calor/net/network.h"
+#include "calor/objective/objective.h"
+#include "calor/path/picture_space.h"
+#include "calor/path/stage_path.h"
+#include "calor/path/training_times.h"
+
+namespace calor::flow {
+
+// What a network must know of the items.
+net::PictureShape shape_of(const data::ItemSpec& items);
+
+class Stage {
+ public:
+  // Stage `index` of the flow with these options; `step` where it belongs to a chain. The weights
+  // are declared, not drawn. UsageError where the options do not fit the items.
+  Stage(const ModelOptions& options, std::size_t index, std::optional<path::StageStep> step,
+        const data::ItemSpec& items, at::Device device);
+
+  // What the network says, [N, C, H, W]: x, the noise, or dz/dt; t [N].
+  at::Tensor predict(const at::Tensor& z, const at::Tensor& t, const Given& given) const;
+  at::Tensor predict(const at::Tensor& z, const at::Tensor& t, const Given& given,
+                     net::ForwardContext& context) const;
+  // What the network itself says, with its Jacobian times directions [N, k, d] or [k, d], or with
+  // the Jacobian's trace; for networks that have tangents.
+  net::Tangents with_tangents(const at::Tensor& z, const at::Tensor& t, const Given& given,
+                              const at::Tensor& directions) const;
+  net::Divergence with_trace(const at::Tensor& z, const at::Tensor& t, const Given& given) const;
+  // The clean item at the stage's left end that a state stands for; with and without label as one
+  // batch where guided (given_none: the number that means "no label").
+  at::Tensor clean(const at::Tensor& z, double t, const Given& given,
+                   const GuidanceOptions& guidance) const;
+  // The exact velocity dz/dt of the path, from whatever the network predicts; t [N], 1 - t taken as
+  // at least `t_eps` in denominators.
+  at::Tensor velocity(const at::Tensor& z, const at::Tensor& t, const Given& given, double t_eps,
+                      const GuidanceOptions& guidance = {}) const;
+
+  // The time that the network is fed, and the sign of its velocity, for a time of the path.
+  at::Tensor fed_time(const at::Tensor& t) const { return step_ ? 1 - t : t; }
+  double velocity_sign() const { return step_ ? -1 : 1; }
+  bool predicts_velocity() const;
+
+  const std::optional<path::StageStep>& step() const { return step_; }
+  const path::PictureSpace& space() const { return space_; }
+  const path::TrainingTimes& training_times() const { return times_; }
+  const objective::Objective& objective() const { return objective_; }
+  net::Network& network() { return *network_; }
+  const net::Network& network() const { return *network_; }
+  std::int64_t classes() const { return classes_; }
+
+ private:
+  net::NetworkInput input(const at::Tensor& z, const at::Tensor& t, const Given& given) const;
+  at::Tensor guided(const at::Tensor& z, const at::Tensor& t, const Given& given, double weight,
+                    bool as_clean) const;
+
+  std::optional<path::StageStep> step_;
+  std::int64_t classes_;
+  path::PictureSpace space_;
+  path::TrainingTimes times_;
+  objective::Objective objective_;
+  std::unique_ptr<net::Network> network_;
+};
+
+}  // namespace calor::flow

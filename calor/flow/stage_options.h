@@ -1,0 +1,38 @@
+// The settings of a chain of stages (local flow matching), and the steps that follow from them.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "calor/config/options.h"
+#include "calor/path/stage_path.h"
+
+namespace calor::flow {
+
+// What a stage trains on: the data pushed through the trained stages before it, or the exact
+// marginals of the Ornstein-Uhlenbeck process, which need no other stage.
+enum class Particles { pushed, exact };
+
+struct StageOptions {
+  std::vector<double> gammas;  // OU time of each step; the free stage comes after them
+  std::int64_t steps = 0;      // without a list: this many geometric steps, 0: no chain
+  double gamma = 0.025;        //   the first of them
+  double ratio = 1.25;         //   and the ratio of each to the one before
+  path::InnerPath inner = path::InnerPath::linear;
+  path::InnerPath free_inner = path::InnerPath::linear;
+  double sigma_min = 0;
+  Particles particles = Particles::pushed;
+  bool warm_start = true;
+  std::int64_t times_per_pair = 1;
+  std::vector<double> widths;  // of each stage's network; empty: all the same
+
+  void declare(config::Options& options);
+  // No chain: one stage along path.kind, from the data to noise.
+  bool is_chain() const { return !gammas.empty() || steps > 0; }
+};
+
+// The steps of the chain, data to noise, the last one free. UsageError where a step is not
+// positive, the steps shrink towards noise, or there is not one width for each stage.
+std::vector<path::StageStep> stage_steps(const StageOptions& options);
+
+}  // namespace calor::flow

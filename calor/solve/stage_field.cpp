@@ -1,0 +1,91 @@
+#include "calor/solve/stage_field.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <fmt/format.h>
+
+#include "calor/core/error.h"
+
+namespace calor::solve {
+
+StageField::StageField(const flow::Stage& stage, at::IntArrayRef item_shape, flow::Given given,
+                       double t_eps, flow::GuidanceOptions guidance)
+    : stage_(stage),
+      shape_(item_shape.begin(), item_shape.end()),
+      given_(std::move(given)),
+      t_eps_(t_eps),
+      guidance_(guidance),
+      exact_(stage.objective().predicts_exact_velocity()) {
+  shape_.insert(shape_.begin(), -1);
+}
+
+at::Tensor StageField::items(const at::Tensor& x) const { return x.reshape(shape_); }
+
+flow::Given StageField::given_for(std::int64_t rows) const {
+  if (rows == given_.size()) return given_;
+  if (stage_.classes() == 0 && !given_.condition.defined() && rows < given_.size()) {
+    return given_.narrow(0, rows);
+  }
+  throw Error("all rows at once where a model has labels or conditions",
+              fmt::format("{} of {} rows", rows, given_.size()),
+              "leave the control of errors per row off");
+}
+
+// dx/ds = -dz/dt at t = 1 - s.
+at::Tensor StageField::velocity(const at::Tensor& s, const at::Tensor& x) const {
+  const at::Tensor v = stage_.velocity(items(x), 1 - s, given_for(x.size(0)), t_eps_, guidance_);
+  return -v.reshape(x.sizes());
+}
+
+bool StageField::has_tangents() const {
+  return stage_.network().has_tangents() && guidance_.scale == 1 &&
+         !stage_.space().path->depends_on_frequency();
+}
+
+// Where the network predicts v: J = dv/dx. Where it predicts the clean item x^:
+// dx/ds = -(on_z x + on_x x^), and J = dx^/dx with trace_shift and trace_scale from the path.
+VelocityField::Products StageField::with_products(const at::Tensor& s, const at::Tensor& x,
+                                                  const at::Tensor& directions) const {
+  const bool clean = stage_.objective().options().prediction == objective::Quantity::x;
+  if (!has_tangents() || (!exact_ && !clean)) {
+    return VelocityField::with_products(s, x, directions);
+  }
+  const c10::NoGradGuard no_grad;
+  const net::Tangents said =
+      stage_.with_tangents(items(x), 1 - s, given_for(x.size(0)), directions);
+  const at::Tensor prediction = said.prediction.reshape(x.sizes());
+  if (exact_) {
+    const double sign = -stage_.velocity_sign();
+    return {.velocity = sign * prediction,
+            .products = sign == 1 ? said.products : -said.products,
+            .trace_shift = {},
+            .trace_scale = {}};
+  }
+  const auto v = stage_.space().path->velocity(1 - s, at::zeros_like(s), t_eps_);
+  const at::Tensor on_z = -v.on_z;
+  const at::Tensor on_x = -v.on_x();
+  return {.velocity = on_z.unsqueeze(1) * x + on_x.unsqueeze(1) * prediction,
+          .products = said.products,
+          .trace_shift = on_z * static_cast<double>(x.size(1)),
+          .trace_scale = on_x};
+}
+
+std::pair<at::Tensor, at::Tensor> StageField::with_divergence(const at::Tensor& s,
+                                                              const at::Tensor& x) const {
+  const bool clean = stage_.objective().options().prediction == objective::Quantity::x;
+  if (!has_tangents() || (!exact_ && !clean)) return VelocityField::with_divergence(s, x);
+  const c10::NoGradGuard no_grad;
+  const net::Divergence said = stage_.with_trace(items(x), 1 - s, given_for(x.size(0)));
+  const at::Tensor prediction = said.prediction.reshape(x.sizes());
+  if (exact_) {
+    const double sign = -stage_.velocity_sign();
+    return {sign * prediction, sign * said.trace};
+  }
+  const auto v = stage_.space().path->velocity(1 - s, at::zeros_like(s), t_eps_);
+  const at::Tensor on_z = -v.on_z;
+  const at::Tensor on_x = -v.on_x();
+  return {on_z.unsqueeze(1) * x + on_x.unsqueeze(1) * prediction,
+          on_z * static_cast<double>(x.size(1)) + on_x * said.trace};
+}
+
+}  // namespace calor::solve

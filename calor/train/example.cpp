@@ -1,0 +1,57 @@
+#include "calor/train/example.h"
+
+#include <ATen/ATen.h>
+
+namespace calor::train {
+namespace {
+
+RandomKey child(RandomKey key, RandomUse use) { return key.child(static_cast<std::uint64_t>(use)); }
+
+}  // namespace
+
+std::vector<RandomKey> example_keys(RandomKey key, std::int64_t first, std::int64_t count) {
+  std::vector<RandomKey> keys;
+  keys.reserve(static_cast<std::size_t>(count));
+  for (std::int64_t i = 0; i < count; ++i) {
+    keys.push_back(key.child(static_cast<std::uint64_t>(first + i)));
+  }
+  return keys;
+}
+
+double uniform_of(RandomKey example, RandomUse use) {
+  double u = 0;
+  fill_uniform(child(example, use), {&u, 1});
+  return u;
+}
+
+at::Tensor draw_noise(const at::Tensor& x, std::span<const RandomKey> keys, RandomUse use) {
+  std::vector<RandomKey> own;
+  own.reserve(keys.size());
+  for (const RandomKey key : keys) own.push_back(child(key, use));
+  if (x.is_cpu()) return normal_by_item(own, x.sizes().slice(1), x.device());
+  seed_device(own.front(), x.device());
+  return at::randn_like(x);
+}
+
+at::Tensor draw_times(const path::TrainingTimes& law, std::span<const RandomKey> keys,
+                      std::int64_t times) {
+  std::vector<RandomKey> own;
+  own.reserve(keys.size() * static_cast<std::size_t>(times));
+  for (const RandomKey key : keys) {
+    const RandomKey first = child(key, RandomUse::training_time);
+    own.push_back(first);
+    for (std::int64_t j = 1; j < times; ++j) {
+      own.push_back(first.child(static_cast<std::uint64_t>(j)));
+    }
+  }
+  return law.draw(own);
+}
+
+at::Tensor exact_left(const at::Tensor& x, const path::StageStep& step, double noise_scale,
+                      std::span<const RandomKey> keys) {
+  if (step.start == 0) return x;
+  const at::Tensor g = draw_noise(x, keys, RandomUse::particle_noise);
+  return step.kept() * x + (step.spread() * noise_scale) * g;
+}
+
+}  // namespace calor::train

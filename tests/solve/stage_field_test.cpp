@@ -1,0 +1,89 @@
+#include "calor/solve/stage_field.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "calor/flow/flow.h"
+
+namespace calor::solve {
+namespace {
+
+data::ItemSpec rows_of(std::int64_t d) {
+  data::ItemSpec spec{.channels = d, .height = 1, .width = 1, .class_names = {}};
+  spec.kind = data::ItemKind::rows;
+  return spec;
+}
+
+flow::Flow random_flow(const flow::ModelOptions& options, std::int64_t d) {
+  flow::Flow flow(options, rows_of(d), at::kCPU);
+  for (std::size_t n = 0; n < flow.size(); ++n) {
+    flow.stage(n).network().parameters().initialise(random_key(n, RandomUse::test));
+    flow.stage(n).network().parameters().flatten(at::kCPU);
+  }
+  return flow;
+}
+
+flow::ModelOptions options_for(objective::Quantity prediction, bool chain) {
+  flow::ModelOptions options;
+  options.kind = net::NetworkKind::mlp;
+  options.mlp.width = 24;
+  options.mlp.layers = 2;
+  options.mlp.activation = net::Activation::silu;
+  options.path.kind = path::PathKind::linear;
+  options.objective.prediction = prediction;
+  options.objective.blur_term = objective::BlurTerm::exact;
+  options.objective.t_eps = 0;
+  if (chain) options.stages.gammas = {0.4};
+  return options;
+}
+
+// Tangents of the network, and the path's coefficients, give the divergence that autograd gives of
+// the whole velocity: for a network that predicts v and one that predicts the clean item, in a
+// chain (fed s, saying dx/ds) and in a flow of one stage (fed t, saying dz/dt). fp32.
+TEST(StageField, TangentsAreTheJacobianOfTheVelocity) {
+  constexpr std::int64_t d = 5;
+  const auto generator = at::detail::createCPUGenerator(1);
+  const at::Tensor x = at::randn({40, d}, generator);
+  const at::Tensor s = at::rand({40}, generator) * 0.9 + 0.05;
+  const at::Tensor w = at::randn({40, 3, d}, generator);
+  const flow::Given given{.labels = at::zeros({40}, at::kLong), .condition = {}};
+  for (const auto prediction : {objective::Quantity::v, objective::Quantity::x}) {
+    for (const bool chain : {false, true}) {
+      const flow::Flow flow = random_flow(options_for(prediction, chain), d);
+      for (std::size_t n = 0; n < flow.size(); ++n) {
+        const StageField field(flow.stage(n), {d, 1, 1}, given, 1e-3);
+        const auto [velocity, divergence] = field.with_divergence(s, x);
+        const auto [reference, trace] = field.VelocityField::with_divergence(s, x);
+        EXPECT_LE((velocity - reference).abs().max().item<double>(), 1e-4);
+        EXPECT_LE((divergence - trace).abs().max().item<double>(), 1e-3);
+        // w' J w is the same for J and its transpose.
+        const auto mine = field.with_products(s, x, w);
+        const auto theirs = field.VelocityField::with_products(s, x, w);
+        const at::Tensor quadratic = (mine.products * w).sum(2);
+        at::Tensor expected = (theirs.products * w).sum(2);
+        if (mine.trace_scale.defined()) {
+          const at::Tensor shift = mine.trace_shift / static_cast<double>(d);
+          expected =
+              (expected - shift.unsqueeze(1) * w.square().sum(2)) / mine.trace_scale.unsqueeze(1);
+        }
+        EXPECT_LE((quadratic - expected).abs().max().item<double>(), 1e-3);
+      }
+    }
+  }
+}
+
+// A network that predicts v of a chain says dx/ds itself.
+TEST(StageField, AChainsNetworkIsTheFieldItself) {
+  const flow::Flow flow = random_flow(options_for(objective::Quantity::v, true), 3);
+  const at::Tensor x = at::randn({7, 3}, at::detail::createCPUGenerator(2));
+  const at::Tensor s = at::full({7}, 0.25F);
+  const flow::Given given{.labels = at::zeros({7}, at::kLong), .condition = {}};
+  const StageField field(flow.stage(1), {3, 1, 1}, given, 0);
+  auto& network = const_cast<flow::Flow&>(flow).stage(1).network();
+  const at::Tensor said = network.forward({.z = x.view({7, 3, 1, 1}), .t = s, .y = given.labels});
+  EXPECT_LE((field.velocity(s, x) - said.view({7, 3})).abs().max().item<double>(), 1e-6);
+  EXPECT_EQ(field.s_min(), 0);
+}
+
+}  // namespace
+}  // namespace calor::solve
