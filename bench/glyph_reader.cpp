@@ -26,7 +26,7 @@ using namespace calor;
 // conv 16, pool, conv 32, pool, linear 128, linear classes.
 class Reader {
  public:
-  Reader(const data::ImageSpec& spec)
+  Reader(const data::ItemSpec& spec)
       : conv1_(parameters_.add("conv1", {16, spec.channels, 3, 3}, net::init_xavier)),
         conv2_(parameters_.add("conv2", {32, 16, 3, 3}, net::init_xavier)),
         hidden_(parameters_, "hidden", 32 * (spec.height / 4) * (spec.width / 4), 128),
@@ -51,11 +51,13 @@ class Reader {
     for (std::int64_t step = 0; step < steps; ++step) {
       const data::Batch batch = loader.next();
       parameters_.flat_gradient().zero_();
-      at::cross_entropy_loss(logits(batch.pictures), batch.labels).backward();
+      at::cross_entropy_loss(logits(batch.items), batch.labels).backward();
       const c10::NoGradGuard no_grad;
       at::Tensor weights = parameters_.flat();
       train::update(weights, parameters_.flat_gradient(), 1,
-                    {.lr = train::scheduled_lr(2e-3, 20, 0.5, steps, step)}, state);
+                    {.lr = train::LearningRate{.base = 2e-3, .warmup = 20, .decay_share = 0.5}.at(
+                         step, steps)},
+                    state);
     }
   }
 
@@ -112,11 +114,11 @@ int run(const std::string& run, std::int64_t count, std::int64_t seed, std::int6
   const at::Tensor labels = at::arange(count, at::kLong) % set->spec().classes();
   const auto made =
       solve::generate(*model.flow, model.flow->initial_noise(solve::sampling_keys(seed, 0, count)),
-                      labels, options);
+                      {.labels = labels, .condition = {}}, options);
   std::printf("samples: %.2f %% of %ld read as their class (%s, NFE %ld, guidance %g, seed %ld)\n",
-              100 * reader.accuracy(data::to_bytes(made.pictures), labels),
-              static_cast<long>(count), solve::solver_name(options.solver.solver).c_str(),
-              static_cast<long>(made.nfe), options.guidance.scale, static_cast<long>(seed));
+              100 * reader.accuracy(data::to_bytes(made.items), labels), static_cast<long>(count),
+              solve::solver_name(options.solver.solver).c_str(), static_cast<long>(made.nfe),
+              options.guidance.scale, static_cast<long>(seed));
   return 0;
 }
 

@@ -3,6 +3,10 @@
 //
 //     build/bench/quality RUN --data fashion-mnist [--count 1000 --steps 20 --guidance 1 --seed 0]
 //     build/bench/quality real --data fashion-mnist      real pictures in place of samples
+//     build/bench/quality RUN --count 5000 --blocks 5    also the mean over five blocks of 1,000
+//
+// The distance depends on the number of samples, and at 1,000 it is noisy: blocks of the same
+// samples give that count with the noise averaged.
 //
 // Samples are rounded to 8 bits. The reference is the first --reference pictures of the training
 // set; with "real" the samples are the --count pictures after them.
@@ -29,6 +33,7 @@ using namespace calor;
 struct Arguments {
   std::string run, data = "fashion-mnist";
   std::int64_t count = 1000, reference = 10000, steps = 20, seed = 0, patch = 4;
+  std::int64_t blocks = 0, block_size = 1000;
   double guidance = 1;
   std::string solver = "spectral-2m";
 };
@@ -51,13 +56,14 @@ at::Tensor samples_of(const Arguments& a, std::string& description) {
   options.solver.steps = a.steps;
   options.guidance.scale = a.guidance;
   options.batch = 100;
-  const std::int64_t classes = model.flow->pictures().classes();
+  const std::int64_t classes = model.flow->items().classes();
   const at::Tensor labels = at::arange(a.count, at::kLong) % std::max<std::int64_t>(1, classes);
   const at::Tensor noise = model.flow->initial_noise(solve::sampling_keys(a.seed, 0, a.count));
-  const auto made = solve::generate(*model.flow, noise, labels, options);
+  const auto made =
+      solve::generate(*model.flow, noise, {.labels = labels, .condition = {}}, options);
   description =
       fmt::format("{}, NFE {}, guidance {}, labels in turn", a.solver, made.nfe, a.guidance);
-  return data::to_bytes(made.pictures);
+  return data::to_bytes(made.items);
 }
 
 // The file in the first data folder that has it; empty where none does.
@@ -68,7 +74,21 @@ fs::path find_weights(const std::string& name) {
   return {};
 }
 
-void report_distances(const at::Tensor& samples, const at::Tensor& real) {
+// Mean and standard deviation of the distance over consecutive blocks of the samples.
+void report_blocks(const Arguments& a, const std::string& name, const at::Tensor& samples,
+                   const at::Tensor& real) {
+  std::vector<double> distances;
+  for (std::int64_t i = 0; i < a.blocks; ++i) {
+    const at::Tensor block = samples.narrow(0, i * a.block_size, a.block_size);
+    distances.push_back(metric::frechet_distance(block, real));
+  }
+  const at::Tensor d = at::tensor(distances, at::kDouble);
+  std::printf("  mean of %ld blocks of %ld            %.3f, standard deviation %.3f (%s)\n",
+              static_cast<long>(a.blocks), static_cast<long>(a.block_size), d.mean().item<double>(),
+              d.std().item<double>(), name.c_str());
+}
+
+void report_distances(const Arguments& a, const at::Tensor& samples, const at::Tensor& real) {
   for (const char* name : {"mnist_lenet.safetensors", "cifar10_resnet56.safetensors"}) {
     const fs::path file = find_weights(name);
     if (file.empty()) {
@@ -76,14 +96,22 @@ void report_distances(const at::Tensor& samples, const at::Tensor& real) {
       continue;
     }
     const auto classifier = metric::load_classifier(file);
-    const double distance = metric::frechet_distance(classifier->read(samples).features,
-                                                     classifier->read(real).features);
+    const at::Tensor of_samples = classifier->read(samples).features;
+    const at::Tensor of_real = classifier->read(real).features;
+    const double distance = metric::frechet_distance(of_samples, of_real);
     std::printf("Frechet distance (%s)%*s %.3f\n", classifier->name().c_str(),
                 static_cast<int>(12 - classifier->name().size()), "", distance);
+    if (a.blocks > 0) report_blocks(a, classifier->name(), of_samples, of_real);
   }
 }
 
 int run(const Arguments& a) {
+  if (a.blocks * a.block_size > a.count) {
+    throw usage_error(
+        "blocks that fit into the samples",
+        fmt::format("--blocks {} of {} and --count {}", a.blocks, a.block_size, a.count),
+        "raise --count or lower --blocks or --block-size");
+  }
   data::DataOptions source;
   source.source = a.data;
   const auto set = data::open_dataset(source);
@@ -94,7 +122,7 @@ int run(const Arguments& a) {
   std::printf("%s: %ld samples (%s, seed %ld) against the first %ld training pictures of %s\n",
               a.run.c_str(), static_cast<long>(samples.size(0)), description.c_str(),
               static_cast<long>(a.seed), static_cast<long>(real.size(0)), a.data.c_str());
-  report_distances(samples, real);
+  report_distances(a, samples, real);
   std::printf("fine power (r > .6)                %.3f\n", metric::fine_power(samples, real, 0.6));
   std::printf("fine power (r > 1)                 %.3f\n", metric::fine_power(samples, real, 1.0));
   if (real.size(2) % a.patch == 0 && real.size(3) % a.patch == 0) {
@@ -123,6 +151,12 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   program.add_option("--solver", a.solver, "as for calor sample")->capture_default_str();
   program.add_option("--guidance", a.guidance, "guidance scale")->capture_default_str();
+  program.add_option("--blocks", a.blocks, "also the distances over this many blocks of samples")
+      ->check(CLI::IsMember({0}) | CLI::Range(2, 10000))
+      ->capture_default_str();
+  program.add_option("--block-size", a.block_size, "samples in a block")
+      ->check(CLI::Range(2, 1000000))
+      ->capture_default_str();
   program.add_option("--seed", a.seed, "seed of the noise")->capture_default_str();
   program.add_option("--patch", a.patch, "patch period, px")
       ->check(CLI::Range(2, 128))

@@ -38,25 +38,25 @@ flow::Flow make_flow(net::Precision precision) {
   options.net = net::jit_size("S", 4);
   options.net.context_tokens = context;
   options.net.context_start = context_start;
-  const data::ImageSpec pictures{.channels = 3,
-                                 .height = 32,
-                                 .width = 32,
-                                 .class_names = std::vector<std::string>(10, "class")};
+  const data::ItemSpec pictures{.channels = 3,
+                                .height = 32,
+                                .width = 32,
+                                .class_names = std::vector<std::string>(10, "class")};
   flow::Flow flow(options, pictures, at::kCPU);
-  flow.network().set_precision(precision);
-  flow.network().parameters().initialise(random_key(0, RandomUse::test));
-  flow.network().parameters().flatten(at::kCPU);
-  flow.network().parameters().allocate_gradient();
+  flow.stage(0).network().set_precision(precision);
+  flow.stage(0).network().parameters().initialise(random_key(0, RandomUse::test));
+  flow.stage(0).network().parameters().flatten(at::kCPU);
+  flow.stage(0).network().parameters().allocate_gradient();
   return flow;
 }
 
 void one_step(flow::Flow& flow, train::OptimiserState& state, const at::Tensor& x,
               const at::Tensor& noise, const at::Tensor& t, const at::Tensor& y) {
-  net::Parameters& parameters = flow.network().parameters();
+  net::Parameters& parameters = flow.stage(0).network().parameters();
   parameters.flat_gradient().zero_();
-  const auto& objective = flow.objective();
+  const auto& objective = flow.stage(0).objective();
   const at::Tensor z = objective.noisy(x, noise, t);
-  const at::Tensor prediction = flow.network().forward({.z = z, .t = t, .y = y});
+  const at::Tensor prediction = flow.stage(0).network().forward({.z = z, .t = t, .y = y});
   objective.loss(objective.target(x, z, noise, t), prediction, t).mean().backward();
   const double norm = parameters.flat_gradient().norm().item<double>();
   at::Tensor weights = parameters.flat();
@@ -117,7 +117,7 @@ int main(int argc, char** argv) {
                                                          : net::resolve(net::Products::automatic);
   net::use(products);
   flow::Flow flow = make_flow(precision);
-  auto state = train::OptimiserState::start(flow.network().parameters().flat());
+  auto state = train::OptimiserState::start(flow.stage(0).network().parameters().flat());
   const auto generator = at::detail::createCPUGenerator(0);
   const at::Tensor x = at::randn({batch, 3, 32, 32}, generator);
   const at::Tensor noise = at::randn({batch, 3, 32, 32}, generator);
@@ -137,7 +137,7 @@ int main(int argc, char** argv) {
   std::printf(
       "parameters %ld, %s, products by %s: best step %.3f s, matrix products alone %.3f s (%.0f "
       "%%)\n",
-      static_cast<long>(flow.network().parameters().count()), precision_name.c_str(),
+      static_cast<long>(flow.stage(0).network().parameters().count()), precision_name.c_str(),
       products == net::Products::onednn ? "oneDNN" : "the default library", best, products_time,
       100 * products_time / best);
   return 0;
