@@ -58,7 +58,7 @@ same pictures $last/{weights,averages,optimiser}.safetensors model.safetensors
 diff <(grep -o '"step":[0-9]*' pictures-whole/metrics.jsonl) <(grep -o '"step":[0-9]*' pictures-torn/metrics.jsonl) ||
   fail "metrics.jsonl has each step once"
 
-interrupt chain model.safetensors "$CALOR" train lfm-rose data.count=200000 train.steps=150 train.batch=512 mlp.width=64 \
-  mlp.layers=3 train.checkpoint_every=20 train.products=standard push.rtol=1e-4 push.atol=1e-4 --threads 1 --quiet
+interrupt chain model.safetensors "$CALOR" train lfm-rose data.count=200000 stages.gammas=0.05,0.15,0.4 "stages.widths=[]" \
+  train.steps=150 train.batch=512 mlp.width=64 mlp.layers=3 train.checkpoint_every=20 train.products=standard push.rtol=1e-4 push.atol=1e-4 --threads 1 --quiet
 same chain particles/{1,2,3}.f32 stages/{1,2,3,4}/weights.safetensors model.safetensors
 finish
