@@ -7,15 +7,12 @@
 
 #include "app/labels.h"
 #include "calor/core/error.h"
-#include "calor/data/picture_density.h"
-#include "calor/data/point_sets.h"
 #include "calor/io/npy.h"
 #include "calor/train/run_config.h"
 
 namespace calor::app {
 namespace {
 
-constexpr const char* points_key = "calor.points";
 constexpr std::uint64_t fresh = 1;  // points that no training has drawn
 
 // Exact numbers of a table's columns, side by side.
@@ -59,14 +56,8 @@ Rows fresh_points(const RunModel& model, std::int64_t count) {
   const data::DataOptions options = data_options_of(model);
   const RandomKey key =
       random_key(static_cast<std::uint64_t>(options.seed), RandomUse::points).child(fresh);
-  const std::string& law = model.notes.at(points_key);
-  constexpr std::string_view picture = "picture:";
-  const at::Tensor points =
-      law.starts_with(picture)
-          ? data::read_picture_density(law.substr(picture.size()), options.dark_is_mass)
-                .draw(count, key)
-          : data::draw_points(law, count, key);
-  return plain_rows(model, points, fmt::format("{} fresh points of {}", count, law));
+  const at::Tensor points = data::draw_source_points(options, count, key).points;
+  return plain_rows(model, points, fmt::format("{} fresh points of {}", count, options.source));
 }
 
 Rows table_rows(const RunModel& model, const data::Table& table, std::int64_t seed) {

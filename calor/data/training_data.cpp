@@ -7,7 +7,6 @@
 
 #include "calor/core/error.h"
 #include "calor/data/picture_density.h"
-#include "calor/data/point_sets.h"
 #include "calor/io/npy.h"
 
 namespace calor::data {
@@ -47,14 +46,8 @@ ItemSpec row_spec(std::int64_t numbers) {
 }
 
 TrainingData open_points(const DataOptions& options) {
-  const RandomKey key = key_of(options, RandomUse::points);
-  Points drawn;
-  if (options.source.starts_with(picture_prefix)) {
-    const fs::path file = options.source.substr(picture_prefix.size());
-    drawn.points = read_picture_density(file, options.dark_is_mass).draw(options.count, key);
-  } else {
-    drawn = draw_labelled_points(options.source, options.count, key);
-  }
+  const Points drawn =
+      draw_source_points(options, options.count, key_of(options, RandomUse::points));
   ItemSpec spec = row_spec(2);
   if (options.labels) spec.class_names = drawn.class_names;
   return {.train = make_float_dataset(spec, drawn.points, drawn.labels),
@@ -141,6 +134,16 @@ TrainingData open_training_data(const DataOptions& options) {
           .notes = {},
           .description = fmt::format("{} pictures of {} x {} x {}, {} classes", set->size(),
                                      spec.channels, spec.height, spec.width, spec.classes())};
+}
+
+Points draw_source_points(const DataOptions& options, std::int64_t count, RandomKey key) {
+  if (!options.source.starts_with(picture_prefix)) {
+    return draw_labelled_points(options.source, count, key);
+  }
+  const fs::path file = options.source.substr(picture_prefix.size());
+  Points drawn;
+  drawn.points = read_picture_density(file, options.dark_is_mass).draw(count, key);
+  return drawn;
 }
 
 TableSplit open_table_split(const DataOptions& options) {

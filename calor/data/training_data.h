@@ -10,6 +10,7 @@
 
 #include "calor/data/dataset.h"
 #include "calor/data/open.h"
+#include "calor/data/point_sets.h"
 #include "calor/data/table.h"
 #include "calor/data/table_codec.h"
 #include "calor/data/table_condition.h"
@@ -37,6 +38,9 @@ bool is_known_source(const std::string& name);
 // rows are held out; the encoding is fitted on the rest, and each row is encoded data.copies times
 // with fresh dequantisation.
 TrainingData open_training_data(const DataOptions& options);
+
+// `count` points of the law that data.source names, by name or as picture:FILE.
+Points draw_source_points(const DataOptions& options, std::int64_t count, RandomKey key);
 
 // The rows of the table that data.source names, split as open_training_data splits them.
 TableSplit open_table_split(const DataOptions& options);
