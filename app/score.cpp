@@ -23,8 +23,9 @@ namespace calor::app {
 namespace {
 
 struct ScoreArguments {
-  std::string run, data, split = "test", divergence = "exact", method = "dopri5", out;
-  std::int64_t probes = 1, draws = 1, rank = 0, seed = 0, batch = 8192, count = 10'000;
+  std::string run, data, split = "test", divergence = "exact", method = "dopri5",
+                         precision = "auto", out;
+  std::int64_t probes = 1, steps = 20, draws = 1, rank = 0, seed = 0, batch = 8192, count = 10'000;
   double rtol = 1e-5, atol = 1e-5, t_eps = 1e-3;
   bool gaussian = false, per_row = false, invert = false;
   Machine machine;
@@ -50,6 +51,7 @@ solve::FlowDensityOptions density_options(const ScoreArguments& a) {
   options.ode.method = choice_of(solve::ode_methods, a.method);
   options.ode.rtol = a.rtol;
   options.ode.atol = a.atol;
+  options.ode.steps = a.steps;
   options.ode.per_row = a.per_row;
   options.divergence = {.kind = choice_of(solve::divergence_kinds, a.divergence),
                         .probes = a.probes,
@@ -58,6 +60,17 @@ solve::FlowDensityOptions density_options(const ScoreArguments& a) {
   options.t_eps = a.t_eps;
   options.batch = a.batch;
   return options;
+}
+
+// Below this the rounding of fp32 networks is what limits the error.
+constexpr double least_fp32_tolerance = 1e-6;
+
+at::ScalarType type_for(const ScoreArguments& a, const flow::Flow& flow) {
+  if (a.precision != "auto") return a.precision == "fp64" ? at::kDouble : at::kFloat;
+  const bool wide = flow.options().kind == net::NetworkKind::mlp &&
+                    solve::is_adaptive(choice_of(solve::ode_methods, a.method)) &&
+                    std::min(a.rtol, a.atol) < least_fp32_tolerance;
+  return wide ? at::kDouble : at::kFloat;
 }
 
 // Log-densities of the rows, averaged over draws of the dequantisation.
@@ -137,10 +150,8 @@ double inversion_error(const ScoreArguments& a, const flow::Flow& flow, const Ro
   const at::Tensor x = rows.rows.narrow(0, 0, n).to(at::kDouble);
   const flow::Given given = rows.given.narrow(0, n);
   const auto options = density_options(a);
-  const auto there =
-      solve::flow_transport(flow, x.to(at::kFloat), given, solve::Direction::to_noise, options);
-  const auto back = solve::flow_transport(flow, there.x.to(at::kFloat), given,
-                                          solve::Direction::to_data, options);
+  const auto there = solve::flow_transport(flow, x, given, solve::Direction::to_noise, options);
+  const auto back = solve::flow_transport(flow, there.x, given, solve::Direction::to_data, options);
   return (back.x.to(at::kDouble) - x).abs().max().item<double>();
 }
 
@@ -165,6 +176,7 @@ nlohmann::ordered_json run_score(const Globals& globals, const ScoreArguments& a
   }
   net::use(net::resolve(net::Products::automatic));
   const RunModel model = open_run(a.run, "1", device);
+  model.flow->compute_in(type_for(a, *model.flow));
   const InterruptGuard guard;
   const Scores scores = compute(globals, a, model);
   const Nll nll = nll_of(scores.standardised, scores.original,
@@ -177,8 +189,12 @@ nlohmann::ordered_json run_score(const Globals& globals, const ScoreArguments& a
                               "dimension",
                               nll.original.mean, nll.original.standard_error, nll.bits.mean));
   answer(globals, fmt::format("     {}", scores.rows.note));
-  answer(globals, fmt::format("{} divergence, {} at rtol {:g}, atol {:g}; {:.0f} evaluations a row",
-                              a.divergence, a.method, a.rtol, a.atol, scores.nfe));
+  const bool adaptive = solve::is_adaptive(choice_of(solve::ode_methods, a.method));
+  const std::string how = adaptive ? fmt::format("at rtol {:g}, atol {:g}", a.rtol, a.atol)
+                                   : fmt::format("in {} steps a stage", a.steps);
+  const std::string precision = model.flow->type() == at::kDouble ? "fp64" : "fp32";
+  answer(globals, fmt::format("{} divergence, {} {}, {}; {:.0f} evaluations a row", a.divergence,
+                              a.method, how, precision, scores.nfe));
   const auto order = by_density(scores.standardised);
   const auto ranked = rank_rows(globals, a, scores, order);
   if (!a.out.empty()) write_rows(a.out, scores, order);
@@ -192,8 +208,9 @@ nlohmann::ordered_json run_score(const Globals& globals, const ScoreArguments& a
   object["probes"] = a.divergence == "exact" ? 0 : a.probes;
   object["draws"] = a.draws;
   object["method"] = a.method;
-  object["rtol"] = a.rtol;
-  object["atol"] = a.atol;
+  object["precision"] = precision;
+  object[adaptive ? "rtol" : "steps"] = adaptive ? nlohmann::json(a.rtol) : nlohmann::json(a.steps);
+  if (adaptive) object["atol"] = a.atol;
   object["t_eps"] = a.t_eps;
   object["nfe"] = scores.nfe;
   object["seed"] = a.seed;
@@ -227,8 +244,20 @@ void add_options(CLI::App& command, ScoreArguments& a) {
   command.add_option("--draws", a.draws, "dequantisations that are averaged")
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
-  command.add_option("--method", a.method, "ODE method: dopri5 or tsit5")
-      ->check(CLI::IsMember({"dopri5", "tsit5"}))
+  command.add_option("--method", a.method, "how the ODE is solved")
+      ->check(CLI::IsMember(names_of(solve::ode_methods)))
+      ->capture_default_str();
+  command
+      .add_option(
+          "--steps", a.steps,
+          "of abm, rk4, heun, midpoint and euler in each stage: steps of equal size, with no "
+          "control of the error")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  command
+      .add_option("--precision", a.precision,
+                  "fp32 or fp64; auto: fp64 for a perceptron at a tolerance below 1e-6")
+      ->check(CLI::IsMember({"auto", "fp32", "fp64"}))
       ->capture_default_str();
   command.add_option("--rtol", a.rtol, "relative tolerance")
       ->check(CLI::Range(0.0, 1.0))

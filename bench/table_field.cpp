@@ -2,8 +2,8 @@
 // 100,000 rows pushed through it, and exact log-densities of 10,000 rows.
 //
 //     build/bench/table_field --make FILE [--steps 1500]
-//     build/bench/table_field FILE [--work push,logdensity] [--tolerance 1e-5] [--products auto]
-//                             [--threads 2]
+//     build/bench/table_field FILE [--work push,logdensity] [--method dopri5]
+//                             [--tolerance 1e-5] [--ode-steps 20] [--products auto] [--threads 2]
 //
 // --make trains the stage on a mixture in six dimensions, so that the field is worth integrating,
 // and writes its weights, rows to work on and the exact results for the first of them; the peer
@@ -51,6 +51,8 @@ struct Settings {
   std::vector<std::string> work{"push", "logdensity"};
   std::int64_t steps = 1500;
   double tolerance = 1e-5;
+  std::string method = "dopri5";
+  std::int64_t ode_steps = 20;
   int threads = 0;
 };
 
@@ -196,7 +198,11 @@ int measure(const Settings& settings) {
     tensor.copy_(file.at("weight." + name));
   }
   const c10::NoGradGuard no_grad;
-  const solve::OdeOptions ode{.rtol = settings.tolerance, .atol = settings.tolerance};
+  solve::OdeOptions ode{
+      .rtol = settings.tolerance, .atol = settings.tolerance, .steps = settings.ode_steps};
+  for (const auto& choice : solve::ode_methods) {
+    if (settings.method == choice.name) ode.method = choice.value;
+  }
   const at::Tensor rows = file.at("rows");
   push_all(flow, rows.narrow(0, 0, 1000), ode);
   for (const auto& work : settings.work) {
@@ -236,6 +242,14 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"push", "logdensity"}));
   program.add_option("--tolerance", settings.tolerance, "rtol and atol")
       ->check(CLI::Range(1e-12, 1.0))
+      ->capture_default_str();
+  std::vector<std::string> methods;
+  for (const auto& choice : solve::ode_methods) methods.emplace_back(choice.name);
+  program.add_option("--method", settings.method, "how the equation is solved")
+      ->check(CLI::IsMember(methods))
+      ->capture_default_str();
+  program.add_option("--ode-steps", settings.ode_steps, "of methods with fixed steps")
+      ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
   program.add_option("--products", settings.products, "auto, standard or onednn")
       ->check(CLI::IsMember({"auto", "standard", "onednn"}))

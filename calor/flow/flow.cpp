@@ -38,10 +38,14 @@ at::Tensor Flow::initial_noise(std::span<const RandomKey> keys) const {
   return noise * options_.path.noise_scale;
 }
 
-std::int64_t Flow::parameter_count() const {
-  std::int64_t total = 0;
-  for (const auto& stage : stages_) total += stage->network().parameters().count();
-  return total;
+at::ScalarType Flow::type() const { return stage(0).network().parameters().flat().scalar_type(); }
+
+void Flow::compute_in(at::ScalarType type) {
+  if (type != at::kFloat && options_.kind != net::NetworkKind::mlp) {
+    throw usage_error("net.kind = \"mlp\" for computing in fp64", "a network for pictures",
+                      "compute in fp32");
+  }
+  for (const auto& stage : stages_) stage->network().parameters().flatten(device_, type);
 }
 
 }  // namespace calor::flow

@@ -33,8 +33,10 @@ class Flow {
   // Noise to start from, [keys, C, H, W], one stream per item.
   at::Tensor initial_noise(std::span<const RandomKey> keys) const;
 
-  // Trainable numbers of all stages.
-  std::int64_t parameter_count() const;
+  // The type that the networks compute in, fp32 unless compute_in() has set fp64, which only
+  // perceptrons can: UsageError of other networks.
+  at::ScalarType type() const;
+  void compute_in(at::ScalarType type);
 
   const ModelOptions& options() const { return options_; }
   const data::ItemSpec& items() const { return items_; }

@@ -78,7 +78,7 @@ const ButcherTableau& butcher_tableau(OdeMethod method) {
       return rk4;
     case OdeMethod::tsit5:
       return tsit5;
-    case OdeMethod::dopri5:
+    default:
       break;
   }
   return dopri5;

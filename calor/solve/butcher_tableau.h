@@ -3,9 +3,9 @@
 
 #include <span>
 
-namespace calor::solve {
+#include "calor/solve/ode.h"
 
-enum class OdeMethod { euler, midpoint, heun, rk4, dopri5, tsit5 };
+namespace calor::solve {
 
 // k_i = f(t + c_i h, y + h sum_j<i a_ij k_j),  y' = y + h sum_i b_i k_i.
 struct ButcherTableau {
@@ -23,6 +23,7 @@ struct ButcherTableau {
   std::span<const double> row(std::size_t i) const { return a.subspan(i * (i - 1) / 2, i); }
 };
 
+// Of a Runge-Kutta method: any but adams and abm.
 const ButcherTableau& butcher_tableau(OdeMethod method);
 
 }  // namespace calor::solve

@@ -73,8 +73,9 @@ LogDensity flow_log_density(const flow::Flow& flow, const at::Tensor& rows,
     const LogDensityOptions own{.transport = transport_options(options, fields),
                                 .divergence = options.divergence,
                                 .noise_scale = flow.options().path.noise_scale};
-    append(all, log_density(fields.stages(), rows.narrow(0, first, count).to(flow.device()), own,
-                            first));
+    append(all,
+           log_density(fields.stages(), rows.narrow(0, first, count).to(flow.device(), flow.type()),
+                       own, first));
     if (on_batch) on_batch(first + count);
   }
   return all;
@@ -84,7 +85,7 @@ Transported flow_transport(const flow::Flow& flow, const at::Tensor& rows, const
                            Direction direction, const FlowDensityOptions& options) {
   const c10::NoGradGuard no_grad;
   const Fields fields(flow, given.to(flow.device()), options.t_eps);
-  return transport(fields.stages(), rows.to(flow.device()), direction,
+  return transport(fields.stages(), rows.to(flow.device(), flow.type()), direction,
                    transport_options(options, fields));
 }
 

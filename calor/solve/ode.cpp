@@ -8,6 +8,8 @@
 #include <cmath>
 #include <limits>
 
+#include "calor/solve/adams.h"
+#include "calor/solve/butcher_tableau.h"
 #include "calor/solve/ode_engine.h"
 #include "calor/solve/runge_kutta.h"
 
@@ -32,6 +34,10 @@ void check(const at::Tensor& y0, at::ScalarType type, double t0, double t1,
   if (is_adaptive(options.method)) {
     const double least = std::min(options.rtol, options.atol);
     const double sum = options.rtol + options.atol;
+    if (options.per_row && options.method == OdeMethod::adams) {
+      throw usage_error("dopri5 or tsit5 for step sizes of each row", "adams",
+                        "choose one of them, or leave the control of errors per row off");
+    }
     if (least >= 0 && sum > 0 && std::isfinite(sum)) return;
     throw usage_error("rtol and atol of at least 0, one of them above 0",
                       fmt::format("rtol {}, atol {}", options.rtol, options.atol),
@@ -44,28 +50,27 @@ void check(const at::Tensor& y0, at::ScalarType type, double t0, double t1,
 }
 
 OdeSolution integrate_fixed(const OdeProblem& problem, const at::Tensor& y0) {
-  const ButcherTableau& tableau = butcher_tableau(problem.options.method);
+  const auto method = make_method(problem.options.method);
   const std::int64_t steps = problem.options.steps;
-  const auto stages = static_cast<std::int64_t>(tableau.stages());
-  if (steps > problem.options.max_nfe / stages) {
+  if (steps > problem.options.max_nfe / method->evaluations()) {
     throw usage_error(fmt::format("at most {} evaluations", problem.options.max_nfe),
-                      fmt::format("{} steps of {} evaluations", steps, stages),
+                      fmt::format("{} steps of {} evaluations", steps, method->evaluations()),
                       "take fewer steps or raise the limit");
   }
   const at::Tensor rows = at::arange(y0.size(0), at::kLong);
-  RungeKutta method(tableau);
   OdeSolution solution{.y = y0, .nfe = 0, .accepted = 0, .rejected = 0, .row_nfe = {}};
-  const RungeKutta::Evaluate f = [&](const at::Tensor& t, const at::Tensor& y) {
+  const StepMethod::Evaluate f = [&](const at::Tensor& t, const at::Tensor& y) {
     ++solution.nfe;
     return problem.evaluate(t, y, rows);
   };
   const auto column = [&](double value) { return at::full({1, 1}, value, y0.options()); };
+  const at::Tensor accepted = at::ones({1, 1}, y0.options().dtype(at::kBool));
   double t = problem.t0;
   for (std::int64_t i = 1; i <= steps; ++i) {
     const double share = static_cast<double>(i) / static_cast<double>(steps);
     const double next = i == steps ? problem.t1 : std::lerp(problem.t0, problem.t1, share);
-    method.first() = f(column(t), solution.y);
-    solution.y = method.step(f, column(t), column(next - t), solution.y);
+    solution.y = method->step(f, column(t), column(next - t), solution.y);
+    method->keep(accepted);
     const std::int64_t bad = first_bad_row(solution.y);
     if (bad >= 0) throw not_finite(problem, "the state after the step", t, next - t, bad);
     ++solution.accepted;
@@ -86,7 +91,15 @@ std::string ode_method_name(OdeMethod method) {
   return {};
 }
 
-bool is_adaptive(OdeMethod method) { return butcher_tableau(method).adaptive(); }
+bool is_adaptive(OdeMethod method) {
+  if (method == OdeMethod::adams || method == OdeMethod::abm) return method == OdeMethod::adams;
+  return butcher_tableau(method).adaptive();
+}
+
+std::unique_ptr<StepMethod> make_method(OdeMethod method) {
+  if (method == OdeMethod::adams || method == OdeMethod::abm) return std::make_unique<Adams>();
+  return std::make_unique<RungeKutta>(butcher_tableau(method));
+}
 
 at::Tensor OdeProblem::evaluate(const at::Tensor& t, const at::Tensor& y,
                                 const at::Tensor& rows) const {

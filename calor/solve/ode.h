@@ -1,6 +1,7 @@
-// Ordinary differential equations of rows, dy/dt = f(t, y): fixed steps, or embedded pairs of order
-// 5(4) with error control. What cannot be solved ends in an Error that names the time, the step
-// size and the row, never in a state that is wrong without a word.
+// Ordinary differential equations of rows, dy/dt = f(t, y): fixed steps, or steps with error
+// control, by embedded pairs of order 5(4) or by a multistep method. What cannot be solved ends in
+// an Error that names the time, the step size and the row, never in a state that is wrong without a
+// word.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -10,14 +11,17 @@
 #include <string>
 
 #include "calor/config/options.h"
-#include "calor/solve/butcher_tableau.h"
 
 namespace calor::solve {
+
+enum class OdeMethod { euler, midpoint, heun, rk4, abm, dopri5, tsit5, adams };
 
 // The names a person writes.
 inline constexpr config::Choice<OdeMethod> ode_methods[] = {
     {"dopri5", OdeMethod::dopri5, "Dormand-Prince, order 5(4), adaptive"},
     {"tsit5", OdeMethod::tsit5, "Tsitouras, order 5(4), adaptive"},
+    {"adams", OdeMethod::adams, "Adams-Bashforth-Moulton, one evaluation a step, adaptive"},
+    {"abm", OdeMethod::abm, "the same, order 3, fixed steps"},
     {"rk4", OdeMethod::rk4, "classical, order 4, fixed steps"},
     {"heun", OdeMethod::heun, "trapezoid, order 2, fixed steps"},
     {"midpoint", OdeMethod::midpoint, "midpoint, order 2, fixed steps"},
@@ -29,8 +33,8 @@ bool is_adaptive(OdeMethod method);
 
 struct OdeOptions {
   OdeMethod method = OdeMethod::dopri5;
-  // dopri5, tsit5: a step is accepted if the root mean square of error / (atol + rtol |y|) over all
-  // rows and components is at most 1.
+  // dopri5, tsit5, adams: a step is accepted if the root mean square of error / (atol + rtol |y|)
+  // over all rows and components is at most 1.
   double rtol = 1e-5;
   double atol = 1e-5;
   std::int64_t steps = 20;         // of the other methods

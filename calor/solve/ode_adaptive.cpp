@@ -1,4 +1,4 @@
-// Integration with an embedded pair: one clock for all rows, or one for each.
+// Integration with error control: one clock for all rows, or one for each.
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "calor/solve/ode_engine.h"
-#include "calor/solve/runge_kutta.h"
 
 namespace calor::solve {
 namespace {
@@ -32,8 +31,7 @@ class Adaptive {
 
   const OdeProblem& problem_;
   const OdeOptions& options_;
-  const ButcherTableau& tableau_;
-  RungeKutta method_;
+  std::unique_ptr<StepMethod> method_;
   double floor_;               // the shortest step: a few spacings of the times that f sees
   at::Tensor y_;               // [n, D]: the rows still on their way
   at::Tensor rows_;            // [n]: which these are
@@ -45,8 +43,7 @@ class Adaptive {
 Adaptive::Adaptive(const OdeProblem& problem, const at::Tensor& y0)
     : problem_(problem),
       options_(problem.options),
-      tableau_(butcher_tableau(problem.options.method)),
-      method_(tableau_),
+      method_(make_method(problem.options.method)),
       floor_(8 * problem.roundoff() * std::max(std::abs(problem.t0), std::abs(problem.t1))),
       y_(y0),
       rows_(at::arange(y0.size(0), at::kLong)),
@@ -91,24 +88,26 @@ std::int64_t Adaptive::worst_row(std::size_t clock) const {
 }
 
 void Adaptive::choose_first_steps() {
-  method_.first() = evaluate(column(&Clock::t), y_);
-  const std::int64_t bad = first_bad_row(method_.first());
+  const at::Tensor first = evaluate(column(&Clock::t), y_);
+  method_->begin(column(&Clock::t), first);
+  const std::int64_t bad = first_bad_row(first);
   if (bad >= 0) throw not_finite(problem_, "the derivative", problem_.t0, 0, bad);
   const double length = std::abs(problem_.t1 - problem_.t0);
   const double shortest = std::min(length, 2 * floor_);
   const double direction = problem_.t1 > problem_.t0 ? 1 : -1;
   const at::Tensor scale = y_.abs().mul_(options_.rtol).add_(options_.atol).clamp_min_(1e-300);
   const auto state = norms(y_, scale);
-  const auto slope = norms(method_.first(), scale);
+  const auto slope = norms(first, scale);
   for (std::size_t i = 0; i < clocks_.size(); ++i) {
     clocks_[i].h = direction * std::clamp(trial_step(state[i], slope[i]), shortest, length);
   }
   const at::Tensor h = column(&Clock::h);
-  const at::Tensor there = evaluate(column(&Clock::t) + h, y_ + h * method_.first());
-  const auto change = norms((there - method_.first()) / h, scale);
+  const at::Tensor there = evaluate(column(&Clock::t) + h, y_ + h * first);
+  const auto change = norms((there - first) / h, scale);
   for (std::size_t i = 0; i < clocks_.size(); ++i) {
-    const double first = first_step(std::abs(clocks_[i].h), slope[i], change[i], tableau_.order);
-    clocks_[i].h = direction * std::clamp(first, shortest, length);
+    const double size =
+        first_step(std::abs(clocks_[i].h), slope[i], change[i], method_->error_order());
+    clocks_[i].h = direction * std::clamp(size, shortest, length);
   }
 }
 
@@ -125,7 +124,7 @@ void Adaptive::require_possible(const Clock& clock, std::size_t index) const {
                 "the solution may run off to infinity there: check the model and that row, loosen "
                 "rtol and atol, or use float64");
   }
-  if (clock.nfe + static_cast<std::int64_t>(tableau_.stages()) - 1 > options_.max_nfe) {
+  if (clock.nfe + method_->evaluations() > options_.max_nfe) {
     throw Error(
         problem_.goal(),
         found(fmt::format("{} of at most {} evaluations used up", clock.nfe, options_.max_nfe)),
@@ -159,16 +158,17 @@ void Adaptive::attempt() {
   }
   const at::Tensor h = column(&Clock::h);
   const auto f = [this](const at::Tensor& t, const at::Tensor& y) { return evaluate(t, y); };
-  const at::Tensor next = method_.step(f, column(&Clock::t), h, y_);
+  const at::Tensor next = method_->step(f, column(&Clock::t), h, y_);
   const at::Tensor scale =
       at::maximum(y_.abs(), next.abs()).mul_(options_.rtol).add_(options_.atol).clamp_min_(1e-300);
   // 0 next is 0, or NaN where a state is infinite, whose relative error would seem to be 0.
-  const auto errors = norms(method_.error(h).add_(0 * next), scale);
+  const auto errors = norms(method_->error(h).add_(0 * next), scale);
 
+  const int order = method_->error_order();
   std::vector<bool> accepted(clocks_.size());
   at::Tensor mask = at::empty({static_cast<std::int64_t>(clocks_.size()), 1}, at::kBool);
   for (std::size_t i = 0; i < clocks_.size(); ++i) {
-    accepted[i] = clocks_[i].judge(errors[i], problem_.t1);
+    accepted[i] = clocks_[i].judge(errors[i], problem_.t1, order, method_->greatest_growth());
     mask.data_ptr<bool>()[i] = accepted[i];
     ++(accepted[i] ? solution_.accepted : solution_.rejected);
   }
@@ -182,7 +182,7 @@ void Adaptive::attempt() {
 // Moves the rows whose step was accepted [1 or n, 1] to `next`, with the derivative there.
 void Adaptive::keep(const at::Tensor& accepted, const at::Tensor& next) {
   y_ = at::where(accepted, next, y_);
-  method_.first() = at::where(accepted, method_.last(), method_.first());
+  method_->keep(accepted);
 }
 
 void Adaptive::observe(const std::vector<bool>& accepted) const {
@@ -225,7 +225,7 @@ void Adaptive::retire(const std::vector<bool>& accepted) {
   const at::Tensor in = at::tensor(others, at::kLong);
   rows_ = rows_.index_select(0, in);
   y_ = y_.index_select(0, in.to(y_.device()));
-  method_.first() = method_.first().index_select(0, in.to(y_.device()));
+  method_->select(in.to(y_.device()));
   clocks_ = std::move(clocks);
 }
 

@@ -4,12 +4,14 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "calor/core/error.h"
 #include "calor/solve/ode.h"
 #include "calor/solve/step_control.h"
+#include "calor/solve/step_method.h"
 
 namespace calor::solve {
 
@@ -33,6 +35,8 @@ struct OdeProblem {
 Error not_finite(const OdeProblem& problem, const char* what, double t, double h, std::int64_t row);
 // The first row of values [n, D] that is not finite; -1 where there is none.
 std::int64_t first_bad_row(const at::Tensor& values);
+
+std::unique_ptr<StepMethod> make_method(OdeMethod method);
 
 OdeSolution integrate_adaptive(const OdeProblem& problem, const at::Tensor& y0);
 

@@ -3,35 +3,32 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <functional>
 #include <vector>
 
 #include "calor/solve/butcher_tableau.h"
+#include "calor/solve/step_method.h"
 
 namespace calor::solve {
 
-class RungeKutta {
+class RungeKutta final : public StepMethod {
  public:
-  // The derivative [n, D] at times t [g, 1] and states y [n, D]. Everything is float64; g is n
-  // where each row has its own time and 1 where they share it.
-  using Evaluate = std::function<at::Tensor(const at::Tensor& t, const at::Tensor& y)>;
-
   explicit RungeKutta(const ButcherTableau& tableau)
       : tableau_(tableau), k_(tableau.stages(), at::Tensor()) {}
 
-  // The state [n, D] after a step of size h [g, 1] from y at t, given first() = f(t, y).
-  at::Tensor step(const Evaluate& f, const at::Tensor& t, const at::Tensor& h, const at::Tensor& y);
-  // The embedded method's estimate of the error of that step, [n, D]. Not finite where a stage was
-  // not.
-  at::Tensor error(const at::Tensor& h) const;
-
-  at::Tensor& first() { return k_.front(); }
-  // f(t + h, y'), of a method with an embedded one.
-  const at::Tensor& last() const { return k_.back(); }
+  void begin(const at::Tensor& t, const at::Tensor& slope) override;
+  at::Tensor step(const Evaluate& f, const at::Tensor& t, const at::Tensor& h,
+                  const at::Tensor& y) override;
+  // Of an embedded pair.
+  at::Tensor error(const at::Tensor& h) const override;
+  int error_order() const override { return 5; }
+  void keep(const at::Tensor& accepted) override;
+  void select(const at::Tensor& rows) override;
+  std::int64_t evaluations() const override;
+  double greatest_growth() const override { return 10; }
 
  private:
   const ButcherTableau& tableau_;
-  std::vector<at::Tensor> k_;  // stages, each [n, D]
+  std::vector<at::Tensor> k_;  // stages, each [n, D]; the first is undefined until it is known
 };
 
 }  // namespace calor::solve

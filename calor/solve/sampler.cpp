@@ -4,6 +4,8 @@
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "calor/core/error.h"
 #include "calor/solve/grid.h"
 #include "calor/solve/integrators.h"
@@ -20,9 +22,30 @@ constexpr config::Choice<Solver> solvers[] = {
     {"paper-euler", Solver::paper_euler, "the same with single velocities"},
     {"dopri5", Solver::dopri5, "velocity, order 5, adaptive"},
     {"tsit5", Solver::tsit5, "velocity, order 5, adaptive"},
+    {"adams", Solver::adams, "velocity, multistep, one evaluation a step, adaptive"},
+    {"abm", Solver::abm, "velocity, multistep of order 3, one evaluation a step"},
     {"rk4", Solver::rk4, "velocity, order 4, four evaluations a step"},
     {"midpoint", Solver::midpoint, "velocity, second order, two evaluations a step"},
 };
+
+std::optional<OdeMethod> ode_method(Solver solver) {
+  switch (solver) {
+    case Solver::midpoint:
+      return OdeMethod::midpoint;
+    case Solver::rk4:
+      return OdeMethod::rk4;
+    case Solver::abm:
+      return OdeMethod::abm;
+    case Solver::dopri5:
+      return OdeMethod::dopri5;
+    case Solver::tsit5:
+      return OdeMethod::tsit5;
+    case Solver::adams:
+      return OdeMethod::adams;
+    default:
+      return std::nullopt;
+  }
+}
 
 std::unique_ptr<Integrator> make_integrator(const path::PictureSpace& space,
                                             const SolverOptions& options) {
@@ -68,24 +91,20 @@ void SolverOptions::declare(config::Options& options) {
       .add("sample.grid_hi", grid_hi, {0, 0.99999}, "",
            "spectral-*: last time before 1; 0: by the number of steps")
       .run_only = true;
-  options.add("sample.rtol", rtol, {0, 1}, "", "dopri5, tsit5: relative tolerance").run_only = true;
-  options.add("sample.atol", atol, {0, 1}, "", "dopri5, tsit5: absolute tolerance").run_only = true;
+  options.add("sample.rtol", rtol, {0, 1}, "", "dopri5, tsit5, adams: relative tolerance")
+      .run_only = true;
+  options.add("sample.atol", atol, {0, 1}, "", "dopri5, tsit5, adams: absolute tolerance")
+      .run_only = true;
 }
 
-bool is_ode(Solver solver) {
-  return solver == Solver::midpoint || solver == Solver::rk4 || solver == Solver::dopri5 ||
-         solver == Solver::tsit5;
-}
+bool is_ode(Solver solver) { return ode_method(solver).has_value(); }
 
 OdeOptions ode_options(const SolverOptions& options) {
   OdeOptions ode;
   ode.rtol = options.rtol;
   ode.atol = options.atol;
   ode.steps = options.steps;
-  ode.method = options.solver == Solver::midpoint ? OdeMethod::midpoint
-               : options.solver == Solver::rk4    ? OdeMethod::rk4
-               : options.solver == Solver::tsit5  ? OdeMethod::tsit5
-                                                  : OdeMethod::dopri5;
+  ode.method = ode_method(options.solver).value_or(ode.method);
   return ode;
 }
 

@@ -23,8 +23,10 @@ enum class Solver {
   spectral_2m,
   midpoint,
   rk4,
+  abm,
   dopri5,
   tsit5,
+  adams,
 };
 
 struct SolverOptions {
@@ -33,7 +35,7 @@ struct SolverOptions {
   double t_eps = 0.05;  // paper-*, euler, heun: 1 - t is taken as at least this in the velocity
   double grid_lo = 0;   // spectral-*: 0 is the default of log_snr_grid
   double grid_hi = 0;
-  double rtol = 1e-5;  // dopri5, tsit5
+  double rtol = 1e-5;  // dopri5, tsit5, adams
   double atol = 1e-5;
 
   void declare(config::Options& options);
@@ -43,7 +45,7 @@ struct SolverOptions {
 std::string solver_name(Solver solver);
 
 // Whether the solver integrates the velocity by an ODE method of its own (ode.h) and not by steps
-// on the path: midpoint, rk4, dopri5, tsit5; then its settings.
+// on the path: midpoint, rk4, abm, dopri5, tsit5, adams; then its settings.
 bool is_ode(Solver solver);
 OdeOptions ode_options(const SolverOptions& options);
 

@@ -9,10 +9,8 @@ namespace {
 // The PI controller of DOPRI5 (Hairer, Norsett and Wanner, "Solving ordinary differential equations
 // I" and "II", IV.2): h' = h safety err^-alpha last_err^beta.
 constexpr double beta = 0.04;
-constexpr double alpha = 1.0 / 5 - 0.75 * beta;
 constexpr double safety = 0.9;
 constexpr double least_factor = 0.2;
-constexpr double greatest_factor = 10;
 constexpr double least_error = 1e-4;  // a lucky step does not make the next one cautious
 
 }  // namespace
@@ -22,12 +20,13 @@ void Clock::aim_at(double end) {
   if (last) h = end - t;
 }
 
-bool Clock::judge(double error, double end) {
+bool Clock::judge(double error, double end, int order, double greatest_growth) {
   if (!std::isfinite(error)) {
     h *= least_factor;
     after_rejection = true;
     return false;
   }
+  const double alpha = 1.0 / order - 0.75 * beta;
   const double size = safety * std::pow(std::max(error, 1e-10), -alpha);
   if (error > 1) {
     h *= std::clamp(size, least_factor, 1.0);
@@ -35,7 +34,7 @@ bool Clock::judge(double error, double end) {
     return false;
   }
   t = last ? end : t + h;
-  const double greatest = after_rejection ? 1 : greatest_factor;
+  const double greatest = after_rejection ? 1 : greatest_growth;
   h *= std::clamp(size * std::pow(last_error, beta), least_factor, greatest);
   last_error = std::max(error, least_error);
   after_rejection = false;

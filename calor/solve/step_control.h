@@ -1,4 +1,4 @@
-// When a step of an embedded Runge-Kutta pair is accepted, and how long the next one is.
+// When a step with an estimate of its error is accepted, and how long the next one is.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,9 @@ struct Clock {
   // Shortens or stretches (by 1 % at most) the step so that it does not pass, or just miss, `end`.
   void aim_at(double end);
   // Whether a step with this error, in units of the tolerance, is accepted; sets h for what comes
-  // next, and moves t. An error that is not finite is a rejection.
-  bool judge(double error, double end);
+  // next, and moves t. An error that is not finite is a rejection. The error falls with the power
+  // `order` of the step size, which grows at most by the factor `greatest_growth`.
+  bool judge(double error, double end, int order, double greatest_growth);
 };
 
 // The first step size of a method of order `order` from norms in units of the tolerance: of the

@@ -8,12 +8,13 @@
 
 #include "calor/core/error.h"
 #include "calor/core/random.h"
+#include "calor/solve/adams.h"
 #include "calor/solve/runge_kutta.h"
 
 namespace calor::solve {
 namespace {
 
-constexpr OdeMethod all_methods[] = {OdeMethod::euler, OdeMethod::midpoint, OdeMethod::heun,
+constexpr OdeMethod runge_kutta[] = {OdeMethod::euler, OdeMethod::midpoint, OdeMethod::heun,
                                      OdeMethod::rk4,   OdeMethod::dopri5,   OdeMethod::tsit5};
 
 at::Tensor normal(std::uint64_t stream, at::IntArrayRef shape) {
@@ -72,7 +73,7 @@ double condition_residual(const Dense& m, const at::Tensor& b, int order) {
 }
 
 TEST(ButcherTableau, OrderConditions) {
-  for (const OdeMethod method : all_methods) {
+  for (const OdeMethod method : runge_kutta) {
     const ButcherTableau& tableau = butcher_tableau(method);
     const Dense m = dense(method);
     const std::string name = ode_method_name(method);
@@ -109,29 +110,100 @@ at::Tensor two_solutions(double t) {
   return at::tensor({std::exp(std::sin(t)), 1 / (1 + t * t)}, at::kDouble).view({1, 2});
 }
 
+// The error at t = 1 of a method that takes `steps` equal steps.
+double error_after(StepMethod& method, int steps) {
+  at::Tensor y = two_solutions(0);
+  const at::Tensor h = at::full({1, 1}, 1.0 / steps, at::kDouble);
+  for (int i = 0; i < steps; ++i) {
+    y = method.step(two_slopes, at::full({1, 1}, 1.0 * i / steps, at::kDouble), h, y);
+    method.keep(at::ones({1, 1}, at::kBool));
+  }
+  return (y - two_solutions(1)).norm().item<double>();
+}
+
 // In powers of the step size, from 2^k to 2^(k+1) steps: the error falls by 2^order.
 TEST(RungeKutta, ConvergesWithItsOrder) {
-  for (const OdeMethod method : all_methods) {
+  for (const OdeMethod method : runge_kutta) {
     const ButcherTableau& tableau = butcher_tableau(method);
-    const auto error = [&](int steps) {
-      RungeKutta rk(tableau);
-      at::Tensor y = two_solutions(0);
-      const at::Tensor h = at::full({1, 1}, 1.0 / steps, at::kDouble);
-      for (int i = 0; i < steps; ++i) {
-        const at::Tensor t = at::full({1, 1}, 1.0 * i / steps, at::kDouble);
-        rk.first() = two_slopes(t, y);
-        y = rk.step(two_slopes, t, h, y);
-      }
-      return (y - two_solutions(1)).norm().item<double>();
-    };
+    RungeKutta coarse(tableau), fine(tableau);
     const int steps = tableau.order >= 4 ? 32 : 512;
-    const double order = std::log2(error(steps) / error(2 * steps));
+    const double order = std::log2(error_after(coarse, steps) / error_after(fine, 2 * steps));
     EXPECT_NEAR(order, tableau.order, 0.15) << ode_method_name(method);
   }
 }
 
+// Polynomials below the number of nodes are integrated exactly, wherever the nodes lie: the sums
+// have weights of up to 30, and 1e-12 is their rounding.
+TEST(Adams, WeightsIntegratePolynomials) {
+  const std::vector<double> nodes{1, 0, -0.7, -2.1, -2.6};
+  for (std::size_t count = 1; count <= nodes.size(); ++count) {
+    const auto weights = adams_weights({nodes.begin(), nodes.begin() + static_cast<int>(count)});
+    for (std::size_t power = 0; power < count; ++power) {
+      double sum = 0;
+      for (std::size_t i = 0; i < count; ++i) {
+        sum += weights[i] * std::pow(nodes[i], static_cast<double>(power));
+      }
+      EXPECT_NEAR(sum, 1 / (static_cast<double>(power) + 1), 1e-12) << count << " " << power;
+    }
+  }
+  // Equal steps: the classical coefficients of Adams and Bashforth, and of Moulton.
+  const auto bashforth = adams_weights({0, -1, -2});
+  EXPECT_NEAR(bashforth[0], 23.0 / 12, 1e-13);
+  EXPECT_NEAR(bashforth[2], 5.0 / 12, 1e-13);
+  const auto moulton = adams_weights({1, 0, -1, -2});
+  EXPECT_NEAR(moulton[0], 9.0 / 24, 1e-13);
+  EXPECT_NEAR(moulton[3], 1.0 / 24, 1e-13);
+}
+
+TEST(Adams, ConvergesWithOrderThree) {
+  Adams coarse, fine;
+  EXPECT_NEAR(std::log2(error_after(coarse, 256) / error_after(fine, 512)), 3, 0.15);
+}
+
+// Once three steps are known, the local error has order 5: over an interval that begins with exact
+// slopes the error falls with the fourth power. Uneven steps are no worse.
+TEST(Adams, LaterStepsAreOfFourthOrder) {
+  const auto column = [](double value) { return at::full({1, 1}, value, at::kDouble); };
+  const auto error = [&](int steps) {
+    Adams method;
+    // Steps of 2/3 and 4/3 of the mean size in turn; the first two are replaced by the solution.
+    const auto time = [&](int i) { return (i + (i % 2 == 0 ? 0.0 : -1.0 / 3)) / steps; };
+    at::Tensor y = two_solutions(0);
+    for (int i = 0; i < steps; ++i) {
+      const double t = time(i), h = time(i + 1) - t;
+      const auto exact_below = [&](const at::Tensor& at_time, const at::Tensor& state) {
+        const bool known = i < 2;
+        return two_slopes(at_time, known ? two_solutions(at_time.item<double>()) : state);
+      };
+      y = method.step(exact_below, column(t), column(h), y);
+      if (i < 2) y = two_solutions(t + h);
+      method.keep(at::ones({1, 1}, at::kBool));
+    }
+    return (y - two_solutions(time(steps))).norm().item<double>();
+  };
+  EXPECT_NEAR(std::log2(error(200) / error(400)), 4, 0.2);
+}
+
+// A rejected attempt leaves no trace: the same step again gives the same state.
+TEST(Adams, RejectedStepsAreForgotten) {
+  const auto column = [](double value) { return at::full({1, 1}, value, at::kDouble); };
+  Adams once, twice;
+  at::Tensor y = two_solutions(0), z = y;
+  for (int i = 0; i < 6; ++i) {
+    const double h = 0.05 * (1 + 0.2 * i), t = 0.05 * (i + 0.1 * i * (i - 1));
+    y = once.step(two_slopes, column(t), column(h), y);
+    once.keep(at::ones({1, 1}, at::kBool));
+    twice.step(two_slopes, column(t), column(2 * h), z);
+    twice.keep(at::zeros({1, 1}, at::kBool));
+    z = twice.step(two_slopes, column(t), column(h), z);
+    twice.keep(at::ones({1, 1}, at::kBool));
+    EXPECT_TRUE(at::equal(y, z)) << i;
+  }
+}
+
 TEST(Ode, FixedStepsInBothDirections) {
-  for (const OdeMethod method : all_methods) {
+  for (const auto& choice : ode_methods) {
+    const OdeMethod method = choice.value;
     if (is_adaptive(method)) continue;
     const OdeOptions options{.method = method, .steps = 200};
     const auto there = integrate(two_slopes, two_solutions(0), 0, 2, options);
@@ -139,7 +211,11 @@ TEST(Ode, FixedStepsInBothDirections) {
     const double tolerance = method == OdeMethod::euler ? 3e-2 : 1e-3;
     EXPECT_LE(largest(there.y - two_solutions(2)), tolerance) << ode_method_name(method);
     EXPECT_LE(largest(back.y - two_solutions(0)), tolerance) << ode_method_name(method);
-    EXPECT_EQ(there.nfe, 200 * static_cast<std::int64_t>(butcher_tableau(method).stages()));
+    // One evaluation a step, and one to begin with, of the multistep method.
+    const auto nfe = method == OdeMethod::abm
+                         ? 201
+                         : 200 * static_cast<std::int64_t>(butcher_tableau(method).stages());
+    EXPECT_EQ(there.nfe, nfe) << ode_method_name(method);
     EXPECT_EQ(there.accepted, 200);
   }
 }
@@ -165,6 +241,25 @@ TEST(Ode, AdaptiveErrorFollowsTheTolerance) {
       EXPECT_LE(last_nfe, 2500);
     }
   }
+}
+
+// The same of the multistep method.
+TEST(Ode, AdamsErrorFollowsTheTolerance) {
+  double last_nfe = 0;
+  for (const double tolerance : {1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8}) {
+    const OdeOptions options{.method = OdeMethod::adams, .rtol = tolerance, .atol = tolerance};
+    const auto there = integrate(two_slopes, two_solutions(0), 0, 2, options);
+    const auto back = integrate(two_slopes, two_solutions(2), 2, 0, options);
+    EXPECT_LE(largest(there.y - two_solutions(2)), 20 * tolerance) << tolerance;
+    EXPECT_LE(largest(back.y - two_solutions(0)), 40 * tolerance) << tolerance;
+    EXPECT_EQ(there.nfe, 2 + there.accepted + there.rejected);
+    EXPECT_GT(static_cast<double>(there.nfe), last_nfe);
+    last_nfe = static_cast<double>(there.nfe);
+  }
+  EXPECT_LE(last_nfe, 250);
+  EXPECT_THROW(
+      integrate(two_slopes, two_solutions(0), 0, 2, {.method = OdeMethod::adams, .per_row = true}),
+      Error);
 }
 
 at::Tensor pendulum(const at::Tensor&, const at::Tensor& y) {
@@ -303,7 +398,8 @@ TEST(OdeFailure, SolutionThatBlowsUp) {
 
 TEST(OdeFailure, NotANumber) {
   const at::Tensor y0 = at::ones({3, 1}, at::kDouble);
-  for (const OdeMethod method : all_methods) {
+  for (const auto& choice : ode_methods) {
+    const OdeMethod method = choice.value;
     const OdeOptions options{.method = method};
     const std::string name = ode_method_name(method);
     // From the start, in one row.
