@@ -97,12 +97,13 @@ void train(net::Network& network, const path::StageStep& step, std::int64_t step
   auto state = train::OptimiserState::start(parameters.flat());
   const train::LearningRate rate{.base = 2e-3, .decay_share = 0.5};
   const auto draw = at::detail::createCPUGenerator(2);
+  const at::Tensor lambda = at::zeros({1});
   for (std::int64_t i = 0; i < steps; ++i) {
     const at::Tensor x = mixture(batch, static_cast<std::uint64_t>(1000 + i));
     const at::Tensor g = at::randn(x.sizes(), draw);
     const at::Tensor s = at::rand({batch, 1}, draw);
     const at::Tensor c = (s * (std::numbers::pi / 2)).cos(), b = (s * (std::numbers::pi / 2)).sin();
-    const at::Tensor end = step.alpha() * x + step.beta() * g;
+    const at::Tensor end = step.alpha(lambda) * x + step.beta(lambda) * g;
     const at::Tensor velocity = (c * end - b * x) * (std::numbers::pi / 2);
     parameters.flat_gradient().zero_();
     const at::Tensor said = network.forward(

@@ -6,8 +6,28 @@
 
 namespace calor::flow {
 
+namespace {
+
+void check_predicted(const ModelOptions& options) {
+  const StageOptions& stages = options.stages;
+  if (stages.predicted == PredictedEnd::left) return;
+  if (stages.particles == Particles::exact && stages.sigma_min == 0 &&
+      options.objective.prediction == objective::Quantity::x) {
+    return;
+  }
+  throw usage_error(
+      "stages.particles = \"exact\", objective.prediction = \"x\" and stages.sigma_min = 0 for "
+      "stages that predict the data",
+      "stages.predicts = \"data\" with other settings",
+      "given pushed particles the data is no Gaussian of the point: set these, or "
+      "stages.predicts=left");
+}
+
+}  // namespace
+
 void check_model(const ModelOptions& options, const data::ItemSpec& items) {
   if (options.stages.is_chain()) {
+    check_predicted(options);
     for (const auto& step : stage_steps(options.stages)) {
       path::stage_path(step.free ? options.stages.free_inner : options.stages.inner, step);
     }

@@ -14,7 +14,9 @@ path::PictureSpace make_space(const ModelOptions& options,
   std::unique_ptr<path::SpectralPath> path;
   if (step) {
     const StageOptions& stages = options.stages;
-    path = path::stage_path(step->free ? stages.free_inner : stages.inner, *step, stages.sigma_min);
+    const auto inner = step->free ? stages.free_inner : stages.inner;
+    path = stages.predicted == PredictedEnd::data ? path::global_stage_path(inner, *step)
+                                              : path::stage_path(inner, *step, stages.sigma_min);
     path->set_noise_scale(options.path.noise_scale);
   } else {
     path = path::make_path(options.path, items.height, items.width);
@@ -64,12 +66,18 @@ net::PictureShape shape_of(const data::ItemSpec& items) {
 Stage::Stage(const ModelOptions& options, std::size_t index, std::optional<path::StageStep> step,
              const data::ItemSpec& items, at::Device device)
     : step_(step),
+      predicts_data_(options.stages.predicted == PredictedEnd::data),
       classes_(items.classes()),
       space_(make_space(options, step, items, device)),
       times_(make_times(options, space_)),
       objective_(options.objective, space_, times_),
       network_(make_network(options, index, items)) {
   check_layer_sync(options);
+}
+
+double Stage::least_s(double t_eps) const {
+  const bool begins_with_noise = step_ && step_->start > 0 && predicts_data_;
+  return objective_.predicts_exact_velocity() || begins_with_noise ? 0 : t_eps;
 }
 
 bool Stage::predicts_velocity() const {
@@ -130,7 +138,7 @@ at::Tensor Stage::velocity(const at::Tensor& z, const at::Tensor& t, const Given
   const at::Tensor said = guided(z, t, given, weight, !exact);
   if (exact) return said;
   const auto v = space_.path->velocity(per_item(t), space_.lambda, t_eps);
-  return v.on_z * z + space_.multiply(v.on_x(), said);
+  return space_.combine(v.on_z, z, v.on_x(), said);
 }
 
 }  // namespace calor::flow

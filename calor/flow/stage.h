@@ -54,6 +54,8 @@ class Stage {
   at::Tensor fed_time(const at::Tensor& t) const { return step_ ? 1 - t : t; }
   double velocity_sign() const { return step_ ? -1 : 1; }
   bool predicts_velocity() const;
+  // The smallest s at which velocity() may be asked: `t_eps` where it has no limit at s = 0.
+  double least_s(double t_eps) const;
 
   const std::optional<path::StageStep>& step() const { return step_; }
   const path::PictureSpace& space() const { return space_; }
@@ -69,6 +71,7 @@ class Stage {
                     bool as_clean) const;
 
   std::optional<path::StageStep> step_;
+  bool predicts_data_;
   std::int64_t classes_;
   path::PictureSpace space_;
   path::TrainingTimes times_;

@@ -53,6 +53,14 @@ void StageOptions::declare(config::Options& options) {
   options.add("stages.free_inner", free_inner, inner_paths, "the path inside the free stage");
   options.add("stages.sigma_min", sigma_min, {0, 0.5}, "",
               "linear: what is left of the data at a stage's right end (for parity; 0 is exact)");
+  static constexpr config::Choice<PredictedEnd> ends[] = {
+      {"left", PredictedEnd::left, "the left end of its own stage (local)"},
+      {"data", PredictedEnd::data, "the data itself, with exact particles (global)"},
+  };
+  options.add("stages.rho", rho, {0, 1024}, "pixel^2",
+              "local HDFM: the OU time of a frequency is 1 + rho lambda times as long, so that "
+              "stages near the data work on fine detail; 0: local flow matching");
+  options.add("stages.predicts", predicted, ends, "what a clean prediction is in a stage");
   options.add("stages.particles", particles, particle_kinds, "what a stage trains on");
   options.add("stages.warm_start", warm_start,
               "a stage begins with the weights of the one before (pushed particles only)");
@@ -68,10 +76,10 @@ std::vector<path::StageStep> stage_steps(const StageOptions& options) {
   std::vector<path::StageStep> steps;
   double start = 0;
   for (const double gamma : gammas) {
-    steps.push_back({.free = false, .gamma = gamma, .start = start});
+    steps.push_back({.free = false, .gamma = gamma, .start = start, .rho = options.rho});
     start += gamma;
   }
-  steps.push_back({.free = true, .gamma = 0, .start = start});
+  steps.push_back({.free = true, .gamma = 0, .start = start, .rho = options.rho});
   if (!options.widths.empty() && options.widths.size() != steps.size()) {
     throw usage_error(
         fmt::format("{} numbers in stages.widths, one for each stage and the free one last",

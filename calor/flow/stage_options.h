@@ -13,6 +13,10 @@ namespace calor::flow {
 // marginals of the Ornstein-Uhlenbeck process, which need no other stage.
 enum class Particles { pushed, exact };
 
+// What a clean prediction is: the stage's own left end, or the data (METHODS: local and global
+// prediction).
+enum class PredictedEnd { left, data };
+
 struct StageOptions {
   std::vector<double> gammas;  // OU time of each step; the free stage comes after them
   std::int64_t steps = 0;      // without a list: this many geometric steps, 0: no chain
@@ -21,7 +25,9 @@ struct StageOptions {
   path::InnerPath inner = path::InnerPath::linear;
   path::InnerPath free_inner = path::InnerPath::linear;
   double sigma_min = 0;
+  double rho = 0;  // fine detail is lost faster: theta(lambda) = 1 + rho lambda (local HDFM)
   Particles particles = Particles::pushed;
+  PredictedEnd predicted = PredictedEnd::left;
   bool warm_start = true;
   std::int64_t times_per_pair = 1;
   std::vector<double> widths;  // of each stage's network; empty: all the same

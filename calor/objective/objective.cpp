@@ -55,7 +55,7 @@ at::Tensor Objective::noisy(const at::Tensor& x, const at::Tensor& noise,
                             const at::Tensor& t) const {
   const at::Tensor time = per_picture(t);
   const at::Tensor a = space_.path->log_a(time, space_.lambda).exp();
-  return space_.multiply(a, x) + space_.path->log_s(time, space_.lambda).exp() * noise;
+  return space_.combine(a, x, space_.path->log_s(time, space_.lambda).exp(), noise);
 }
 
 path::VelocityCoefficients Objective::coefficients(const at::Tensor& t) const {
@@ -66,7 +66,7 @@ path::VelocityCoefficients Objective::coefficients(const at::Tensor& t) const {
 at::Tensor Objective::velocity(const at::Tensor& x, const at::Tensor& z,
                                const at::Tensor& t) const {
   const auto v = coefficients(t);
-  return v.on_z * z + space_.multiply(v.on_x(), x);
+  return space_.combine(v.on_z, z, v.on_x(), x);
 }
 
 bool Objective::predicts_exact_velocity() const {
@@ -82,7 +82,7 @@ at::Tensor Objective::target(const at::Tensor& x, const at::Tensor& z, const at:
     case Quantity::v: {
       if (!predicts_exact_velocity()) return velocity(x, z, t);
       const auto slopes = space_.path->slopes(per_picture(t), space_.lambda);
-      return space_.multiply(slopes.a, x) + slopes.s * noise;
+      return space_.combine(slopes.a, x, slopes.s, noise);
     }
     case Quantity::x:
       break;
@@ -161,12 +161,14 @@ at::Tensor Objective::clean(const at::Tensor& prediction, const at::Tensor& z,
                             const at::Tensor& t) const {
   const at::Tensor time = per_picture(t);
   switch (options_.prediction) {
-    case Quantity::v:
-      return space_.multiply(clean_per_prediction(t), prediction - coefficients(t).on_z * z);
+    case Quantity::v: {
+      const at::Tensor per_prediction = clean_per_prediction(t);
+      return space_.combine(per_prediction, prediction, -per_prediction * coefficients(t).on_z, z);
+    }
     case Quantity::eps: {
       const at::Tensor s = space_.path->log_s(time, space_.lambda).exp();
-      const at::Tensor a = space_.path->log_a(time, space_.lambda).exp();
-      return space_.multiply(a.clamp_min(kept_signal_min).reciprocal(), z - s * prediction);
+      const at::Tensor kept = space_.path->log_a(time, space_.lambda).exp().clamp_min(kept_signal_min);
+      return space_.combine(kept.reciprocal(), z, -s / kept, prediction);
     }
     case Quantity::x:
       break;

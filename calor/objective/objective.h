@@ -37,7 +37,7 @@ class Objective {
   Objective(const ObjectiveOptions& options, path::PictureSpace space,
             const path::TrainingTimes& times);
 
-  // z_t = IDCT(A DCT(x)) + S e, [N, C, H, W]; t: [N].
+  // z_t = IDCT(A DCT(x) + S DCT(e)), [N, C, H, W]; t: [N].
   at::Tensor noisy(const at::Tensor& x, const at::Tensor& noise, const at::Tensor& t) const;
 
   // What the network should have said, in the prediction's quantity.

@@ -15,8 +15,16 @@ at::Tensor PictureSpace::multiply(const at::Tensor& multiplier, const at::Tensor
   return dct.inverse(multiplier * dct.forward(pictures));
 }
 
+at::Tensor PictureSpace::combine(const at::Tensor& first, const at::Tensor& pictures,
+                                 const at::Tensor& second, const at::Tensor& others) const {
+  if (same_for_all_frequencies(first) || same_for_all_frequencies(second)) {
+    return multiply(first, pictures) + multiply(second, others);
+  }
+  return dct.inverse(first * dct.forward(pictures) + second * dct.forward(others));
+}
+
 bool same_for_all_frequencies(const at::Tensor& multiplier) {
-  return multiplier.size(-1) == 1 && multiplier.size(-2) == 1;
+  return multiplier.dim() < 2 || (multiplier.size(-1) == 1 && multiplier.size(-2) == 1);
 }
 
 }  // namespace calor::path

@@ -22,9 +22,12 @@ struct PictureSpace {
   // Multiplies each frequency of pictures [N, C, H, W]. The multiplier broadcasts to that shape; it
   // is applied in the DCT domain where it depends on the frequency, directly where not.
   at::Tensor multiply(const at::Tensor& multiplier, const at::Tensor& pictures) const;
+  // The sum of two such products, with one inverse transform where both need one.
+  at::Tensor combine(const at::Tensor& first, const at::Tensor& pictures, const at::Tensor& second,
+                     const at::Tensor& others) const;
 };
 
-// Whether a multiplier [.., H or 1, W or 1] is the same for all frequencies.
+// Whether a multiplier [.., H or 1, W or 1], or one number, is the same for all frequencies.
 bool same_for_all_frequencies(const at::Tensor& multiplier);
 
 }  // namespace calor::path

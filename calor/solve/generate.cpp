@@ -49,13 +49,20 @@ std::vector<RandomKey> sampling_keys(std::int64_t seed, std::int64_t first, std:
 
 namespace {
 
-// The steps of one stage of a chain.
-SolverOptions share_of(const SolverOptions& options, std::size_t stage, std::size_t stages) {
-  SolverOptions own = options;
-  const auto n = static_cast<std::int64_t>(stages);
-  const auto k = static_cast<std::int64_t>(stage);
-  own.steps = std::max<std::int64_t>(1, options.steps * (k + 1) / n - options.steps * k / n);
-  return own;
+bool predicts_data(const flow::Flow& flow) {
+  return flow.is_chain() && flow.options().stages.predicted == flow::PredictedEnd::data;
+}
+
+// The steps of each stage, from data to noise. The spectral solvers share them by each stage's part
+// of the range of log(A/S) that their grid covers, the others equally; each has at least one.
+std::vector<std::int64_t> shared_steps(const flow::Flow& flow, const SolverOptions& options) {
+  if (!flow.is_chain()) return {options.steps};
+  std::vector<path::StageStep> steps;
+  for (std::size_t n = 0; n < flow.size(); ++n) steps.push_back(*flow.stage(n).step());
+  const bool spectral =
+      options.solver == Solver::spectral_1 || options.solver == Solver::spectral_2m;
+  return share_steps(options.steps, spectral ? log_snr_ranges(steps, options.steps)
+                                             : std::vector<double>(steps.size(), 1));
 }
 
 // Integrates the velocity from the stage's right end to its left one. From a clean prediction the
@@ -89,19 +96,55 @@ Solution run_stage(const flow::Stage& stage, const at::Tensor& z, const flow::Gi
   return sample(stage.space(), denoise, z, grid, solver, observe);
 }
 
+// The whole chain as one path, where its stages predict the data and the solver steps on paths.
+std::optional<path::PictureSpace> chain_space(const flow::Flow& flow, const SolverOptions& options,
+                                              std::size_t last) {
+  if (!predicts_data(flow) || is_ode(options.solver) || last > 0) return std::nullopt;
+  std::vector<std::shared_ptr<const path::SpectralPath>> paths;
+  for (std::size_t n = 0; n < flow.size(); ++n) paths.push_back(flow.stage(n).space().path);
+  const data::ItemSpec& items = flow.items();
+  return path::PictureSpace(std::make_shared<path::ChainPath>(std::move(paths)), items.height,
+                            items.width, at::kFloat, flow.device());
+}
+
+// Over the borders without a stop: the network that owns a step's beginning predicts the data.
+Solution run_chain(const flow::Flow& flow, const path::PictureSpace& space, const at::Tensor& z,
+                   const flow::Given& given, const GenerateOptions& options,
+                   const Observe& observe) {
+  const auto& chain = dynamic_cast<const path::ChainPath&>(*space.path);
+  const Denoise denoise = [&](const at::Tensor& state, double t) {
+    const auto place = chain.place(t);
+    flow::GuidanceOptions guidance = options.guidance;
+    guidance.scale = guidance.weight(t);  // its interval counts in the time of the chain
+    guidance.lo = 0;
+    guidance.hi = 1;
+    return flow.stage(place.stage).clean(state, place.t, given, guidance);
+  };
+  return sample(space, denoise, z, default_grid(chain, options.solver), options.solver, observe);
+}
+
 Generated generate_stages(const flow::Flow& flow, std::size_t last, const at::Tensor& noise,
                           const flow::Given& given, const GenerateOptions& options,
                           const OnBatch& on_batch, const Observe& observe) {
   const c10::NoGradGuard no_grad;
   Generated out;
   std::vector<at::Tensor> parts;
+  const auto steps = shared_steps(flow, options.solver);
+  const auto whole = chain_space(flow, options.solver, last);
   for (std::int64_t start = 0; start < noise.size(0) && !interrupted(); start += options.batch) {
     const std::int64_t count = std::min(options.batch, noise.size(0) - start);
     at::Tensor z = noise.narrow(0, start, count).to(flow.device(), at::kFloat);
     const flow::Given own = given.narrow(start, count).to(flow.device());
     std::int64_t nfe = 0;
-    for (std::size_t n = flow.size(); n-- > last;) {
-      const SolverOptions solver = share_of(options.solver, n, flow.size());
+    if (whole) {
+      const Solution solution =
+          run_chain(flow, *whole, z, own, options, start == 0 ? observe : Observe{});
+      z = solution.sample;
+      nfe = solution.nfe;
+    }
+    for (std::size_t n = whole ? last : flow.size(); n-- > last;) {
+      SolverOptions solver = options.solver;
+      solver.steps = steps[n];
       const Solution solution = run_stage(flow.stage(n), z, own, solver, options.guidance,
                                           start == 0 ? observe : Observe{});
       z = solution.sample;

@@ -10,6 +10,15 @@ namespace {
 
 double logit(double t) { return std::log(t) - std::log1p(-t); }
 
+// Where the grid of this many steps begins and ends, 0 and 1 aside.
+double first_log_snr(std::int64_t steps) {
+  return logit(std::min(0.2, std::max(0.02, 0.4 / static_cast<double>(steps))));
+}
+double last_log_snr(std::int64_t steps) {
+  const auto n = static_cast<double>(steps);
+  return logit(1 - std::max(0.03, 3 / (n * n)));
+}
+
 // The time at which log(A/S) at lambda = 0, which grows with t, reaches `wanted`: by bisection.
 double time_of_log_snr(const path::SpectralPath& path, double wanted) {
   const at::Tensor lambda = at::zeros({1}, at::kDouble);
@@ -35,9 +44,9 @@ std::vector<double> log_snr_grid(const path::SpectralPath& path, std::int64_t st
                                  double hi) {
   if (steps == 1) return {0, 1};
   if (steps == 2) return {0, time_of_log_snr(path, 0), 1};
+  const double first = lo > 0 ? logit(lo) : first_log_snr(steps);
+  const double last = hi > 0 ? logit(hi) : last_log_snr(steps);
   const auto n = static_cast<double>(steps);
-  const double first = logit(lo > 0 ? lo : std::min(0.2, std::max(0.02, 0.4 / n)));
-  const double last = logit(hi > 0 ? hi : 1 - std::max(0.03, 3 / (n * n)));
   std::vector<double> grid{0};
   for (std::int64_t i = 1; i < steps; ++i) {
     const double share = static_cast<double>(i - 1) / (n - 2);
@@ -45,6 +54,37 @@ std::vector<double> log_snr_grid(const path::SpectralPath& path, std::int64_t st
   }
   grid.push_back(1);
   return grid;
+}
+
+std::vector<double> log_snr_ranges(const std::vector<path::StageStep>& steps, std::int64_t count) {
+  const std::int64_t n = std::max<std::int64_t>(count, 2);
+  const double low = first_log_snr(n);
+  const double high = std::max(last_log_snr(n), low);
+  // ln(kept/spread) at an OU time.
+  const auto at_time = [&](double time) {
+    const double value = -time - std::log(-std::expm1(-2 * time)) / 2;
+    return time > 0 ? std::clamp(value, low, high) : high;
+  };
+  std::vector<double> ranges;
+  for (const auto& step : steps) {
+    const double right = step.free ? low : at_time(step.start + step.gamma);
+    ranges.push_back(at_time(step.start) - right);
+  }
+  return ranges;
+}
+
+// One to each, the rest one by one to whoever has the most weight for each step so far.
+std::vector<std::int64_t> share_steps(std::int64_t count, const std::vector<double>& weights) {
+  std::vector<std::int64_t> shares(weights.size(), 1);
+  for (auto given = static_cast<std::int64_t>(weights.size()); given < count; ++given) {
+    std::size_t neediest = 0;
+    for (std::size_t i = 1; i < weights.size(); ++i) {
+      const auto need = [&](std::size_t k) { return weights[k] / static_cast<double>(shares[k] + 1); };
+      if (need(i) > need(neediest)) neediest = i;
+    }
+    ++shares[neediest];
+  }
+  return shares;
 }
 
 }  // namespace calor::solve

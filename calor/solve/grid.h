@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "calor/path/spectral_path.h"
+#include "calor/path/stage_path.h"
 
 namespace calor::solve {
 
@@ -16,5 +17,12 @@ std::vector<double> uniform_grid(std::int64_t steps);
 //     lo = min(.2, max(.02, .4/N)),  hi = 1 - max(.03, 3/N^2).
 std::vector<double> log_snr_grid(const path::SpectralPath& path, std::int64_t steps, double lo = 0,
                                  double hi = 0);
+
+// The range of log(A/S) at lambda = 0 that each stage of a chain covers, from data to noise, cut off
+// where log_snr_grid begins and ends for this many steps.
+std::vector<double> log_snr_ranges(const std::vector<path::StageStep>& steps, std::int64_t count);
+
+// Shares `count` steps out in proportion to `weights`, at least one to each.
+std::vector<std::int64_t> share_steps(std::int64_t count, const std::vector<double>& weights);
 
 }  // namespace calor::solve

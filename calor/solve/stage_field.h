@@ -26,7 +26,7 @@ class StageField final : public VelocityField {
                                                     const at::Tensor& x) const override;
 
   // The smallest s at which the field may be asked.
-  double s_min() const { return exact_ ? 0 : t_eps_; }
+  double s_min() const { return stage_.least_s(t_eps_); }
 
  private:
   at::Tensor items(const at::Tensor& x) const;

@@ -27,7 +27,7 @@ class VelocityIntegrator final : public Integrator {
     const at::Tensor time = at::full({1, 1, 1, 1}, t, at::kDouble);
     const at::Tensor lambda = space_.lambda.cpu().to(at::kDouble);
     const auto v = space_.path->velocity(time, lambda, t_eps_);
-    return v.on_z.item<double>() * z + space_.multiply(v.on_x().to(z.options()), clean);
+    return space_.combine(v.on_z.to(z.options()), z, v.on_x().to(z.options()), clean);
   }
 
   const path::PictureSpace& space_;

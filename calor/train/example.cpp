@@ -47,11 +47,12 @@ at::Tensor draw_times(const path::TrainingTimes& law, std::span<const RandomKey>
   return law.draw(own);
 }
 
-at::Tensor exact_left(const at::Tensor& x, const path::StageStep& step, double noise_scale,
-                      std::span<const RandomKey> keys) {
+at::Tensor exact_left(const at::Tensor& x, const path::StageStep& step,
+                      const path::PictureSpace& space, std::span<const RandomKey> keys) {
   if (step.start == 0) return x;
   const at::Tensor g = draw_noise(x, keys, RandomUse::particle_noise);
-  return step.kept() * x + (step.spread() * noise_scale) * g;
+  return space.combine(step.kept(space.lambda), x,
+                       step.spread(space.lambda) * space.path->noise_scale(), g);
 }
 
 }  // namespace calor::train

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "calor/core/random.h"
+#include "calor/path/picture_space.h"
 #include "calor/path/stage_path.h"
 #include "calor/path/training_times.h"
 
@@ -27,9 +28,9 @@ at::Tensor draw_noise(const at::Tensor& x, std::span<const RandomKey> keys, Rand
 at::Tensor draw_times(const path::TrainingTimes& law, std::span<const RandomKey> keys,
                       std::int64_t times);
 
-// The stage's left law given the data x [N, ...]: kept x + spread noise_scale g (METHODS: exact
-// particles).
-at::Tensor exact_left(const at::Tensor& x, const path::StageStep& step, double noise_scale,
-                      std::span<const RandomKey> keys);
+// The stage's left law given the data x [N, C, H, W]: kept x + spread noise_scale g per frequency
+// (METHODS: exact particles).
+at::Tensor exact_left(const at::Tensor& x, const path::StageStep& step,
+                      const path::PictureSpace& space, std::span<const RandomKey> keys);
 
 }  // namespace calor::train

@@ -132,8 +132,10 @@ at::Tensor StageTrainer::batch_loss(const data::Batch& batch, std::int64_t start
   const objective::Objective& objective = stage_.objective();
   const auto& stages = config_.model.stages;
   at::Tensor x = data::to_model_range(batch.items.narrow(0, start, count).to(device_));
-  if (stage_.step() && stages.particles == flow::Particles::exact) {
-    x = exact_left(x, *stage_.step(), config_.model.path.noise_scale, keys);
+  // A global stage's path begins at the data itself.
+  const bool local = stages.predicted == flow::PredictedEnd::left;
+  if (stage_.step() && local && stages.particles == flow::Particles::exact) {
+    x = exact_left(x, *stage_.step(), stage_.space(), keys);
   }
   at::Tensor noise = draw_noise(x, keys, RandomUse::training_noise);
   const auto& coupling = config_.train.coupling;

@@ -1,5 +1,6 @@
 #include "calor/flow/stage_options.h"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -18,7 +19,7 @@ TEST(StageOptions, AListOfGammasEndsWithAFreeStage) {
   EXPECT_FALSE(steps[2].free);
   EXPECT_TRUE(steps[3].free);
   EXPECT_DOUBLE_EQ(steps[3].start, 0.1 + 0.2 + 0.4);
-  EXPECT_DOUBLE_EQ(steps[3].alpha(), 0);
+  EXPECT_DOUBLE_EQ(steps[3].alpha(at::zeros({1})).item<double>(), 0);
 }
 
 TEST(StageOptions, GeometricSteps) {
