@@ -1,6 +1,6 @@
 // FiLM (Perez et al., 2018) by hand: rows shifted and scaled, a -> scale a + shift, and the
-// backward pass, each once through memory. On the calling thread, without a graph; contiguous fp32
-// or fp64.
+// backward pass, each once through memory. On the calling thread, without a graph; fp32 or
+// fp64, contiguous, but that a film tensor may be some columns of a wider one.
 #pragma once
 
 #include <ATen/core/Tensor.h>

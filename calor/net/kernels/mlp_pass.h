@@ -1,7 +1,8 @@
 // The training pass of a multi-layer perceptron, plain or residual, with or without FiLM, forward
 // and backward by hand: rows go through all layers in pieces that stay in a core's cache, each
-// piece's products on one thread. FiLM's product is made there too: its result, 2 width numbers a
-// row and layer, would not fit and is needed once. No hidden layer: a product in pieces.
+// piece's products on one thread. FiLM's product, 2 width numbers a row and layer, is made in the
+// pieces too; by itself autograd would cut and join those numbers again for every layer. Without a
+// hidden layer it is a linear layer whose gradients do not depend on the number of threads.
 #pragma once
 
 #include <ATen/core/Tensor.h>
