@@ -94,6 +94,9 @@ class Mlp final : public Network {
   NetworkInput narrowed(const NetworkInput& input, std::int64_t begin, std::int64_t count) const;
   at::Tensor time_features(const at::Tensor& t) const;
   at::Tensor input_rows(const NetworkInput& input) const;
+  // What FiLM's product takes, [N, e]. `fused`: its own products are cut into pieces as well, so
+  // that their gradients do not depend on the number of threads either.
+  at::Tensor embedding(const NetworkInput& input, bool fused) const;
   Film film(const NetworkInput& input) const;
   bool has_film() const { return options_.residual || classes_ > 0 || condition_width_ > 0; }
   bool can_fuse(const at::Tensor& rows) const;
@@ -110,6 +113,8 @@ class Mlp final : public Network {
   Carried body(const NetworkInput& input, const at::Tensor& seeds, const Pass& pass) const;
   Carried block(const Carried& h, const Film& film, std::int64_t index, const Pass& pass) const;
   at::Tensor evaluate(const NetworkInput& input) const;
+  // The same with a graph, by the pass made by hand.
+  at::Tensor fused(const NetworkInput& input) const;
 
   MlpOptions options_;
   std::int64_t dimensions_, classes_, condition_width_, time_width_;
@@ -206,21 +211,30 @@ at::Tensor Mlp::input_rows(const NetworkInput& input) const {
   return at::cat({time_features(input.t), input.z}, 1);
 }
 
-Film Mlp::film(const NetworkInput& input) const {
-  if (!has_film()) return {};
+at::Tensor Mlp::embedding(const NetworkInput& input, bool fused) const {
   at::Tensor e;
   const auto add = [&](const at::Tensor& part) { e = e.defined() ? e + part : part; };
+  const auto linear = [&](const at::Tensor& x, const Linear& layer) {
+    if (!fused) return product(x, layer, precision_);
+    kernels::MlpLayers single;
+    single.weights = {layer.weight};
+    single.biases = {layer.bias};
+    return kernels::mlp_pass(x, {}, single, workspaces_);
+  };
   if (classes_ > 0) add(at::embedding(label_table_, input.y));
-  if (condition_width_ > 0) add(product(input.condition, condition_, precision_));
-  if (options_.residual) {
-    add(product(fourier(input.t, options_.fourier_features), time_, precision_));
-  }
-  return {product(at::silu(e), film_, precision_).view({-1, options_.layers, 2, options_.width})};
+  if (condition_width_ > 0) add(linear(input.condition, condition_));
+  if (options_.residual) add(linear(fourier(input.t, options_.fourier_features), time_));
+  return fused ? kernels::activation(e, Activation::silu) : at::silu(e);
+}
+
+Film Mlp::film(const NetworkInput& input) const {
+  if (!has_film()) return {};
+  return {product(embedding(input, false), film_, precision_)
+              .view({-1, options_.layers, 2, options_.width})};
 }
 
 bool Mlp::can_fuse(const at::Tensor& rows) const {
-  return !options_.residual && !has_film() && precision_ != Precision::bf16 && rows.is_cpu() &&
-         rows.size(0) > 0;
+  return precision_ != Precision::bf16 && rows.is_cpu() && rows.size(0) > 0;
 }
 
 at::Tensor Mlp::seed(const at::Tensor& directions) const {
@@ -314,6 +328,20 @@ at::Tensor Mlp::evaluate(const NetworkInput& input) const {
   return out;
 }
 
+at::Tensor Mlp::fused(const NetworkInput& input) const {
+  kernels::MlpLayers layers;
+  layers.activation = options_.activation;
+  layers.residual = options_.residual;
+  for (const auto& layer : linears_) {
+    layers.weights.push_back(layer.weight);
+    layers.biases.push_back(layer.bias);
+  }
+  layers.film_weight = film_.weight;
+  layers.film_bias = film_.bias;
+  const at::Tensor e = has_film() ? embedding(input, true) : at::Tensor();
+  return kernels::mlp_pass(input_rows(input), e, layers, workspaces_);
+}
+
 at::Tensor Mlp::forward(const NetworkInput& input, ForwardContext& context) {
   if (!context.taps.empty()) {
     throw Error("a network whose blocks put out tokens", "an MLP", "train it without LayerSync");
@@ -324,15 +352,7 @@ at::Tensor Mlp::forward(const NetworkInput& input, ForwardContext& context) {
   if (!at::GradMode::is_enabled() && !pass.dropout && rows.z.size(0) > 0) {
     return evaluate(rows).view(input.z.sizes());
   }
-  if (!pass.dropout && can_fuse(rows.z)) {
-    kernels::MlpLayers layers;
-    layers.activation = options_.activation;
-    for (const auto& layer : linears_) {
-      layers.weights.push_back(layer.weight);
-      layers.biases.push_back(layer.bias);
-    }
-    return kernels::mlp_pass(input_rows(rows), layers, workspaces_).view(input.z.sizes());
-  }
+  if (!pass.dropout && can_fuse(rows.z)) return fused(rows).view(input.z.sizes());
   const Carried h = activate(body(rows, {}, pass), {}, 0, false, pass);
   return through(h, linears_.back()).values.view(input.z.sizes());
 }

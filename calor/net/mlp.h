@@ -2,6 +2,8 @@
 // plane. A row of d numbers is a picture of d channels and one pixel; any picture is taken as the
 // row of its C H W numbers. Made for speed on the CPU: rows pass through the layers in pieces that
 // stay in the cache, each on one thread, so results do not depend on the number of threads.
+// Training in fp32 or fp64 on the CPU without dropout is one pass made by hand (kernels/mlp_pass.h)
+// for every variant; dropout, bf16 and a GPU take LibTorch's operators and autograd.
 //
 // Plain (the published networks): [t, x] -> Linear, activation, ... -> Linear. Residual: blocks
 //     h <- h + Linear(f(FiLM(Linear(f(FiLM(h)))))),

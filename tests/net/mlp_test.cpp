@@ -10,40 +10,15 @@
 #include "calor/io/npy.h"
 #include "calor/net/kernels/row_pieces.h"
 #include "tests/support/golden.h"
+#include "tests/support/mlp.h"
 
 namespace calor::net {
 namespace {
 
-constexpr Activation all_kinds[] = {Activation::relu, Activation::elu,  Activation::softplus20,
-                                    Activation::silu, Activation::gelu, Activation::tanh};
-
-PictureShape rows_of(std::int64_t d, std::int64_t classes = 0) {
-  return {.channels = d, .height = 1, .width = 1, .classes = classes};
-}
-
-// Drawn, and moved away from zero initialisations, so that every part matters.
-std::unique_ptr<Network> drawn(const MlpOptions& options, const PictureShape& shape,
-                               std::int64_t condition = 0, at::ScalarType type = at::kDouble) {
-  auto network = make_mlp(options, shape, condition);
-  network->parameters().initialise(random_key(0, RandomUse::test));
-  for (const auto& [name, tensor] : network->parameters().named()) {
-    tensor.add_(at::randn(tensor.sizes(), at::detail::createCPUGenerator(tensor.numel())), 0.1);
-  }
-  network->parameters().flatten(at::kCPU, type);
-  network->parameters().allocate_gradient();
-  return network;
-}
-
-NetworkInput some_rows(std::int64_t n, std::int64_t d, at::ScalarType type = at::kDouble,
-                       std::int64_t classes = 0, std::int64_t condition = 0) {
-  const auto generator = at::detail::createCPUGenerator(5);
-  NetworkInput input{.z = at::randn({n, d, 1, 1}, generator, at::TensorOptions(type)),
-                     .t = at::rand({n}, generator, at::TensorOptions(type)),
-                     .y = at::arange(n, at::kLong) % (classes + 1)};
-  if (condition > 0)
-    input.condition = at::randn({n, condition}, generator, at::TensorOptions(type));
-  return input;
-}
+using test::all_kinds;
+using test::drawn;
+using test::rows_of;
+using test::some_rows;
 
 // The plain network in LibTorch's operators.
 at::Tensor reference(const Network& network, const MlpOptions& options, const at::Tensor& z,
@@ -314,15 +289,20 @@ TEST(Mlp, DropoutFollowsItsKey) {
 }
 
 // Bit for bit, forward and backward, with both libraries of products.
-TEST(Mlp, ResultsDoNotDependOnTheNumberOfThreads) {
+class MlpThreads : public testing::TestWithParam<bool> {};
+
+TEST_P(MlpThreads, DoNotChangeResults) {
   const int threads = at::get_num_threads();
-  const MlpOptions options{.width = 96, .layers = 3, .activation = Activation::elu};
+  const bool residual = GetParam();
+  const std::int64_t condition = residual ? 5 : 0;
+  const MlpOptions options{
+      .width = 96, .layers = residual ? 4 : 3, .activation = Activation::elu, .residual = residual};
   for (const Products products : {Products::standard, Products::onednn}) {
     use(products);
     const auto run = [&](int count) {
       at::set_num_threads(count);
-      const auto network = drawn(options, rows_of(6), 0, at::kFloat);
-      const NetworkInput input = some_rows(3001, 6, at::kFloat);
+      const auto network = drawn(options, rows_of(6, condition), condition, at::kFloat);
+      const NetworkInput input = some_rows(3001, 6, at::kFloat, condition, condition);
       const at::Tensor y = network->forward(input);
       y.square().sum().backward();
       const Divergence divergence = network->forward_with_divergence(input);
@@ -340,6 +320,8 @@ TEST(Mlp, ResultsDoNotDependOnTheNumberOfThreads) {
   use(Products::standard);
   at::set_num_threads(threads);
 }
+
+INSTANTIATE_TEST_SUITE_P(PlainAndResidual, MlpThreads, testing::Bool());
 
 TEST(Mlp, PiecesCoverTheRowsInEqualShares) {
   for (const std::int64_t rows : {1, 5, 63, 64, 100, 500, 1000, 30'000}) {
@@ -359,7 +341,7 @@ TEST(Mlp, PiecesCoverTheRowsInEqualShares) {
 
 // Two graphs alive at once do not share the buffer of activations.
 TEST(Mlp, GraphsKeepTheirActivations) {
-  const MlpOptions options{.width = 16, .layers = 2};
+  const MlpOptions options{.width = 16, .layers = 2, .residual = true};
   const auto network = drawn(options, rows_of(3));
   NetworkInput a = some_rows(50, 3);
   NetworkInput b = a;

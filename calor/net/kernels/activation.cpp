@@ -8,6 +8,7 @@
 #include <array>
 
 #include "calor/net/kernels/activation_math.h"
+#include "calor/net/kernels/by_type.h"
 
 namespace calor::net::kernels {
 namespace {
@@ -190,11 +191,6 @@ void add_columns(const double* x, double* sums, std::int64_t rows, std::int64_t 
   column_loop(x, sums, rows, width);
 }
 
-template <class T>
-T* pointer(const at::Tensor& x) {
-  return x.defined() ? static_cast<T*>(x.data_ptr()) : nullptr;
-}
-
 TangentSizes sizes_of(const at::Tensor& slope, const at::Tensor& tangents) {
   const std::int64_t k = tangents.size(-2);
   const std::int64_t width = tangents.size(-1);
@@ -202,16 +198,6 @@ TangentSizes sizes_of(const at::Tensor& slope, const at::Tensor& tangents) {
           .k = k,
           .width = width,
           .step = tangents.dim() == 3 ? k * width : 0};
-}
-
-// Calls body(T{}) with the tensor's own type.
-template <class Body>
-void by_type(const at::Tensor& x, const Body& body) {
-  if (x.scalar_type() == at::kFloat) {
-    body(float{});
-  } else {
-    body(double{});
-  }
 }
 
 bool has_fast_type(const at::Tensor& a) {

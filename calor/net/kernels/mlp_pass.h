@@ -1,13 +1,15 @@
-// The training pass of a plain multi-layer perceptron, forward and backward, by hand: rows go
-// through all layers in pieces that stay in a core's cache, each piece's products on one thread.
+// The training pass of a multi-layer perceptron, plain or residual, with or without FiLM, forward
+// and backward by hand: rows go through all layers in pieces that stay in a core's cache, each
+// piece's products on one thread. FiLM's product, 2 width numbers a row and layer, is made in the
+// pieces too; by itself autograd would cut and join those numbers again for every layer. Without a
+// hidden layer it is a linear layer whose gradients do not depend on the number of threads.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <memory>
-#include <vector>
 
-#include "calor/net/kernels/activation.h"
+#include "calor/net/kernels/mlp_piece.h"
 
 namespace calor::net::kernels {
 
@@ -27,20 +29,14 @@ struct MlpWorkspaces {
   Workspace activations, gradients;
 };
 
-// weights[i] [out, in] and biases[i] [out], fp32 or fp64 on the CPU; one activation after every
-// layer but the last; the hidden layers have equal widths.
-struct MlpLayers {
-  std::vector<at::Tensor> weights, biases;
-  Activation activation = Activation::relu;
-};
-
-// rows [N, in] -> [N, out], with a gradient to rows, weights and biases (first order only).
+// rows [N, in] and, where there is FiLM, embedding [N, e] -> [N, out], with a gradient to both and
+// to the layers' tensors (first order only).
 //
 // Where the parameters' gradients are already allocated, an ordinary backward() adds to them in
 // place and sends nothing through their accumulators. The rows' cut into pieces, and into the parts
 // whose gradients are added in order, depends on N alone: results do not depend on the number of
 // threads.
-at::Tensor mlp_pass(const at::Tensor& rows, const MlpLayers& layers,
+at::Tensor mlp_pass(const at::Tensor& rows, const at::Tensor& embedding, const MlpLayers& layers,
                     const std::shared_ptr<MlpWorkspaces>& workspaces);
 
 }  // namespace calor::net::kernels
