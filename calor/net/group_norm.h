@@ -1,4 +1,4 @@
-// Group normalisation (Wu and He, 2018) of pictures that lie in memory channels last.
+// Group normalisation (Wu and He, 2018) of pictures.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,7 +11,8 @@ namespace calor::net {
 
 // (x - mean) / sqrt(variance + 1e-5) * scale + shift, mean and variance of each picture taken over
 // a group of C / groups neighbouring channels and all pixels. x [N, C, H, W]; scale and shift, one
-// number for each channel, [1, C] or [N, C]. Computed in fp32 at least; the result is not rounded.
+// number for each channel, [1, C] or [N, C]. Computed in fp32 at least; the result is not
+// rounded and lies in memory as x does.
 at::Tensor group_norm(const at::Tensor& x, std::int64_t groups, const at::Tensor& scale,
                       const at::Tensor& shift);
 // silu(group_norm(...)).

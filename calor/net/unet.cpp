@@ -185,8 +185,10 @@ at::Tensor Unet::forward(const NetworkInput& input, ForwardContext& context) {
   const bool dropout = context.dropout && options_.dropout > 0;
   if (dropout) seed_device(*context.dropout, input.z.device());
   const UnetPass pass{.embedding = embed(input, type), .precision = precision_, .dropout = dropout};
-  // Convolutions are faster channels last. Copied in any case, since pictures of one channel count
-  // as channels last whatever their strides say, and convolutions look at the strides.
+  // Channels last: the convolutions of a step are 5 to 40 % faster than contiguous (fp32 and bf16,
+  // 16 to 96 channels, one core), which LibTorch's slower normalisation takes back. Copied in any
+  // case, since pictures of one channel count as channels last whatever their strides say, and
+  // convolutions look at the strides.
   const at::Tensor z = input.z.to(type, false, true, at::MemoryFormat::ChannelsLast);
   std::vector<at::Tensor> skips;
   at::Tensor h = go_down(input_(z, precision_).to(type), skips, pass);

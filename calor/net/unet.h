@@ -29,7 +29,7 @@
 // + 1) w_0 + (9 w_0 + 1) C + 2 w_0; the embedding (64 + 1) E + (E + 1) E + (classes + 1) E.
 //
 // The last convolution of every block, every attention's output and the last convolution begin at
-// zero, so that at first every block is the identity and the prediction is 0.
+// zero, so that at first every block passes on its input (through skip) and the prediction is 0.
 #pragma once
 
 #include <memory>
@@ -41,16 +41,17 @@
 
 namespace calor::net {
 
+// The defaults: 1.28 M parameters for grey pictures of 28 x 28 pixels and 10 classes. Narrow where
+// there are many pixels, so that most products belong to the many parameters of the coarse level.
 struct UnetOptions {
-  std::int64_t channels = 16;  // base width
-  std::vector<double> multipliers{1, 2,
-                                  6};  // width of each level over the base width, finest first
-  std::int64_t blocks = 1;             // residual blocks of each level on the way down
-  std::vector<double> attention{4};    // downsampling factors 2^l of the levels that attend
-  std::int64_t head_width = 32;        // channels of an attention head
-  std::int64_t groups = 8;             // of the group normalisation
-  std::int64_t embedding = 128;        // of time and label
-  double dropout = 0;                  // before the second convolution of every block
+  std::int64_t channels = 16;                // base width
+  std::vector<double> multipliers{1, 3, 5};  // widths over the base width, finest level first
+  std::int64_t blocks = 1;                   // residual blocks of each level on the way down
+  std::vector<double> attention{4};          // downsampling factors 2^l of the levels that attend
+  std::int64_t head_width = 16;              // channels of an attention head
+  std::int64_t groups = 8;                   // of the group normalisation
+  std::int64_t embedding = 128;              // of time and label
+  double dropout = 0;                        // before the second convolution of every block
 
   void declare(config::Options& options);
   std::int64_t levels() const { return static_cast<std::int64_t>(multipliers.size()); }

@@ -162,8 +162,7 @@ TEST(Unet, IsTheFormulaOfItsHeader) {
 
 // Counted by hand from the header's text, for widths w, B = 1.
 TEST(Unet, ParameterCounts) {
-  const UnetOptions small{
-      .channels = 16, .multipliers = {1, 3, 5}, .attention = {4}, .head_width = 16};
+  const UnetOptions small;  // 16, 48 and 80 channels, attention at the coarsest level
   const std::int64_t fine =
       3 * 18 * 16 * 16 + 2 * 9 * 16 * 16 + 3 * (260 * 16) + 5 * 2 * 16 + 2 * 33 * 16;
   const std::int64_t middle =
@@ -225,8 +224,7 @@ TEST(Unet, BeginsAtZeroAndCanLeaveIt) {
        network->parameters().named(network->parameters().flat_gradient())) {
     EXPECT_EQ(gradient.abs().max().item<float>() > 0, name.starts_with("net.output.")) << name;
   }
-  // With an output, every block's last convolution is next to learn; until then blocks are the
-  // identity, so what is before these convolutions does not move.
+  // With an output, what comes before the last convolution of a block does not matter yet.
   const c10::NoGradGuard no_grad;
   const auto set = [&](const std::string& wanted, double value) {
     for (const auto& [name, tensor] : network->parameters().named()) {
