@@ -32,12 +32,17 @@ void check_model(const ModelOptions& options, const data::ItemSpec& items) {
       path::stage_path(step.free ? options.stages.free_inner : options.stages.inner, step);
     }
   }
-  if (options.kind == net::NetworkKind::jit) {
+  if (options.kind == net::NetworkKind::mlp) return;
+  const bool jit = options.kind == net::NetworkKind::jit;
+  if (jit) {
     net::check_jit(options.net, shape_of(items));
-    if (items.condition_width > 0) {
-      throw usage_error("net.kind = \"mlp\" for a model with conditions", "net.kind = \"jit\"",
-                        "set net.kind=mlp, or data.condition=\"\"");
-    }
+  } else {
+    net::check_unet(options.unet, shape_of(items));
+  }
+  if (items.condition_width > 0) {
+    throw usage_error("net.kind = \"mlp\" for a model with conditions",
+                      jit ? "net.kind = \"jit\"" : "net.kind = \"unet\"",
+                      "set net.kind=mlp, or data.condition=\"\"");
   }
 }
 

@@ -9,6 +9,7 @@ void ModelOptions::declare(config::Options& options) {
   objective.declare(options);
   net::declare_kind(options, kind);
   net.declare(options);
+  unet.declare(options);
   mlp.declare(options);
 }
 

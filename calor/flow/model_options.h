@@ -17,6 +17,7 @@ struct ModelOptions {
   objective::ObjectiveOptions objective;
   net::NetworkKind kind = net::NetworkKind::jit;
   net::JitOptions net;
+  net::UnetOptions unet;
   net::MlpOptions mlp;
 
   void declare(config::Options& options);

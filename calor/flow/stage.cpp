@@ -45,6 +45,7 @@ std::unique_ptr<net::Network> make_network(const ModelOptions& options, std::siz
                                            const data::ItemSpec& items) {
   const net::PictureShape shape = shape_of(items);
   if (options.kind == net::NetworkKind::jit) return net::make_jit(options.net, shape);
+  if (options.kind == net::NetworkKind::unet) return net::make_unet(options.unet, shape);
   net::MlpOptions mlp = options.mlp;
   if (!options.stages.widths.empty()) {
     mlp.width = static_cast<std::int64_t>(options.stages.widths.at(index));

@@ -8,6 +8,10 @@
 
 namespace calor::net {
 
+at::ScalarType product_type(const at::Tensor& weight, Precision precision) {
+  return precision == Precision::bf16 ? at::kBFloat16 : weight.scalar_type();
+}
+
 Linear::Linear(Parameters& parameters, const std::string& name, std::int64_t in, std::int64_t out,
                Initialiser initialiser)
     : weight(parameters.add(name + ".weight", {out, in}, initialiser)),
@@ -17,7 +21,7 @@ Linear::Linear(at::Tensor weight_, at::Tensor bias_)
     : weight(std::move(weight_)), bias(std::move(bias_)) {}
 
 at::Tensor Linear::operator()(const at::Tensor& x, Precision precision) const {
-  const at::ScalarType type = precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
+  const at::ScalarType type = product_type(weight, precision);
   return at::linear(x.to(type), weight.to(type), bias.defined() ? bias.to(type) : bias);
 }
 

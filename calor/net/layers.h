@@ -10,6 +10,10 @@
 
 namespace calor::net {
 
+// The type in which a layer multiplies: bf16 where the precision says so, else that of its weight,
+// fp32 or (Parameters::flatten) fp64.
+at::ScalarType product_type(const at::Tensor& weight, Precision precision);
+
 // y = x W^T + b. Weight [out, in] in fp32; the product in the given precision, whose type y has.
 struct Linear {
   at::Tensor weight, bias;

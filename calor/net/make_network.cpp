@@ -5,6 +5,7 @@ namespace calor::net {
 void declare_kind(config::Options& options, NetworkKind& kind) {
   static constexpr config::Choice<NetworkKind> kinds[] = {
       {"jit", NetworkKind::jit, "image transformer, net.*"},
+      {"unet", NetworkKind::unet, "U-Net for pictures, unet.*"},
       {"mlp", NetworkKind::mlp, "multi-layer perceptron for rows, mlp.*"},
   };
   options.add("net.kind", kind, kinds, "the kind of network");

@@ -6,10 +6,11 @@
 #include "calor/config/options.h"
 #include "calor/net/jit.h"
 #include "calor/net/mlp.h"
+#include "calor/net/unet.h"
 
 namespace calor::net {
 
-enum class NetworkKind { jit, mlp };
+enum class NetworkKind { jit, unet, mlp };
 
 void declare_kind(config::Options& options, NetworkKind& kind);
 
