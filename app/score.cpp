@@ -23,8 +23,8 @@ namespace calor::app {
 namespace {
 
 struct ScoreArguments {
-  std::string run, data, split = "test", divergence = "exact", method = "adams",
-                         precision = "auto", out;
+  std::string run, data, split = "test", divergence = "exact", method = "adams", precision = "auto",
+                         out;
   std::int64_t probes = 1, steps = 20, draws = 1, rank = 0, seed = 0, batch = 8192, count = 10'000;
   double rtol = 1e-5, atol = 1e-5, t_eps = 1e-3;
   bool gaussian = false, per_row = false, invert = false;

@@ -15,8 +15,9 @@ path::PictureSpace make_space(const ModelOptions& options,
   if (step) {
     const StageOptions& stages = options.stages;
     const auto inner = step->free ? stages.free_inner : stages.inner;
-    path = stages.predicted == PredictedEnd::data ? path::global_stage_path(inner, *step)
-                                              : path::stage_path(inner, *step, stages.sigma_min);
+    path = stages.predicted == PredictedEnd::data
+               ? path::global_stage_path(inner, *step)
+               : path::stage_path(inner, *step, stages.sigma_min);
     path->set_noise_scale(options.path.noise_scale);
   } else {
     path = path::make_path(options.path, items.height, items.width);

@@ -93,6 +93,8 @@ class Mlp final : public Network {
   NetworkInput checked(const NetworkInput& input) const;
   NetworkInput narrowed(const NetworkInput& input, std::int64_t begin, std::int64_t count) const;
   at::Tensor time_features(const at::Tensor& t) const;
+  // pi/4 2^(k/2), [F].
+  at::Tensor position_frequencies(const at::Tensor& like) const;
   at::Tensor input_rows(const NetworkInput& input) const;
   // What FiLM's product takes, [N, e]. `fused`: its own products are cut into pieces as well, so
   // that their gradients do not depend on the number of threads either.
@@ -102,8 +104,12 @@ class Mlp final : public Network {
   bool can_fuse(const at::Tensor& rows) const;
 
   const Linear& first() const { return linears_.front(); }
-  // directions [k, d] or [n, k, d] after the first layer, the time being held.
-  at::Tensor seed(const at::Tensor& directions) const;
+  // Whether the first layer is linear in the row.
+  bool linear_in_row() const { return options_.position_features == 0; }
+  std::int64_t row_width() const { return dimensions_ * (1 + 2 * options_.position_features); }
+  // directions [k, d] or [n, k, d] after the first layer, the time being held; at rows z [n, d]
+  // where that layer is not linear in the row.
+  at::Tensor seed(const at::Tensor& directions, const at::Tensor& z) const;
   Carried through(const Carried& in, const Linear& layer) const;
   // `keep`: the input's memory is still needed.
   Carried activate(const Carried& in, const Film& film, std::int64_t layer, bool keep,
@@ -132,7 +138,7 @@ Mlp::Mlp(const MlpOptions& options, const PictureShape& shape, std::int64_t cond
       condition_width_(condition_width),
       time_width_(options.time == TimeInput::appended ? 1 : 2 * options.fourier_features),
       workspaces_(std::make_shared<kernels::MlpWorkspaces>()) {
-  const std::int64_t in = time_width_ + dimensions_;
+  const std::int64_t in = time_width_ + row_width();
   const std::int64_t width = options.width;
   if (!options.residual) {
     for (std::int64_t i = 0; i <= options.layers; ++i) {
@@ -208,7 +214,14 @@ at::Tensor Mlp::time_features(const at::Tensor& t) const {
 // Time in front. d + 1 numbers a row against `width` for each layer: the copy does not count, and
 // one product then serves time and row.
 at::Tensor Mlp::input_rows(const NetworkInput& input) const {
-  return at::cat({time_features(input.t), input.z}, 1);
+  if (linear_in_row()) return at::cat({time_features(input.t), input.z}, 1);
+  const at::Tensor angle = (input.z.unsqueeze(2) * position_frequencies(input.z)).flatten(1);
+  return at::cat({time_features(input.t), input.z, angle.sin(), angle.cos()}, 1);
+}
+
+at::Tensor Mlp::position_frequencies(const at::Tensor& like) const {
+  return at::exp2(at::arange(options_.position_features, like.options()) / 2) *
+         (std::numbers::pi / 4);
 }
 
 at::Tensor Mlp::embedding(const NetworkInput& input, bool fused) const {
@@ -237,11 +250,21 @@ bool Mlp::can_fuse(const at::Tensor& rows) const {
   return precision_ != Precision::bf16 && rows.is_cpu() && rows.size(0) > 0;
 }
 
-at::Tensor Mlp::seed(const at::Tensor& directions) const {
-  const at::Tensor weight = first().weight.detach().narrow(1, time_width_, dimensions_);
-  const at::Tensor out =
-      product(directions.reshape({-1, dimensions_}), Linear(weight, at::Tensor()), precision_);
-  std::vector<std::int64_t> shape = directions.sizes().vec();
+at::Tensor Mlp::seed(const at::Tensor& directions, const at::Tensor& z) const {
+  const at::Tensor weight = first().weight.detach().narrow(1, time_width_, row_width());
+  at::Tensor w = directions;
+  if (!linear_in_row()) {  // d sin(f z) = f cos(f z) dz, d cos(f z) = -f sin(f z) dz
+    const at::Tensor f = position_frequencies(z);
+    const at::Tensor angle = z.unsqueeze(2) * f;  // [n, d, F]
+    const at::Tensor each = directions.unsqueeze(-1);
+    const auto along = [&](const at::Tensor& slope) {
+      return (each * (f * slope).unsqueeze(1)).flatten(2);
+    };
+    const at::Tensor sine = along(angle.cos());
+    w = at::cat({directions.expand({z.size(0), -1, -1}), sine, along(-angle.sin())}, 2);
+  }
+  const at::Tensor out = product(w.reshape({-1, row_width()}), Linear(weight, {}), precision_);
+  std::vector<std::int64_t> shape = w.sizes().vec();
   shape.back() = options_.width;
   return out.view(shape);
 }
@@ -364,11 +387,14 @@ Tangents Mlp::forward_with_tangents(const NetworkInput& input, const at::Tensor&
   const std::int64_t k = directions.size(-2);
   const bool shared = directions.dim() == 2;
   const at::Tensor w = directions.to(rows.z.scalar_type());
-  const at::Tensor shared_seed = shared ? seed(w) : at::Tensor();
+  const bool one_seed = shared && linear_in_row();
+  const at::Tensor shared_seed = one_seed ? seed(w, {}) : at::Tensor();
   const Tangents out{.prediction = at::empty(rows.z.sizes(), rows.z.options()),
                      .products = at::empty({n, k, dimensions_}, rows.z.options())};
   kernels::for_row_pieces(n, largest_piece(rows.z, k), [&](std::int64_t begin, std::int64_t count) {
-    const at::Tensor seeds = shared ? shared_seed : seed(w.narrow(0, begin, count));
+    const at::Tensor z = rows.z.narrow(0, begin, count);
+    const at::Tensor seeds =
+        one_seed ? shared_seed : seed(shared ? w : w.narrow(0, begin, count), z);
     const Carried h = body(narrowed(rows, begin, count), seeds, {});
     const Carried y = through(activate(h, {}, 0, false, {}), linears_.back());
     out.prediction.narrow(0, begin, count).copy_(y.values);
@@ -377,20 +403,22 @@ Tangents Mlp::forward_with_tangents(const NetworkInput& input, const at::Tensor&
   return {.prediction = out.prediction.view(input.z.sizes()), .products = out.products};
 }
 
-// Unit directions: their seeds are the columns of the first layer. The last layer is needed on its
-// diagonal only, which is a scalar product in place of a matrix product.
+// Unit directions: their seeds are the columns of a linear first layer. The last layer is needed on
+// its diagonal only, which is a scalar product in place of a matrix product.
 Divergence Mlp::forward_with_divergence(const NetworkInput& input) {
   const c10::NoGradGuard no_grad;
   const NetworkInput rows = checked(input);
   const std::int64_t n = rows.z.size(0);
-  const at::Tensor seeds =
-      first().weight.detach().narrow(1, time_width_, dimensions_).t().contiguous();
+  const at::Tensor unit = at::eye(dimensions_, rows.z.options());
+  const at::Tensor shared_seed = linear_in_row() ? seed(unit, {}) : at::Tensor();
   const Divergence out{.prediction = at::empty(rows.z.sizes(), rows.z.options()),
                        .trace = at::empty({n}, rows.z.options())};
   const Linear& last = linears_.back();
   kernels::for_row_pieces(
       n, largest_piece(rows.z, dimensions_), [&](std::int64_t begin, std::int64_t count) {
-        const Carried h = body(narrowed(rows, begin, count), seeds, {});
+        const NetworkInput piece = narrowed(rows, begin, count);
+        const at::Tensor seeds = linear_in_row() ? shared_seed : seed(unit, piece.z);
+        const Carried h = body(piece, seeds, {});
         const at::Tensor trace = out.trace.narrow(0, begin, count);
         at::Tensor y = h.values;
         if (kernels::has_fast_activation(y)) {

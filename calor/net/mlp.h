@@ -9,11 +9,14 @@
 //     h <- h + Linear(f(FiLM(Linear(f(FiLM(h)))))),
 // each starting as the identity, which the time also shifts and scales (FiLM: Perez et al., 2018).
 //
-// Parameters, with d = C H W, i = d + 1 (time appended) or d + 2 features (Fourier), w = width,
-// L = layers: plain and residual both (i + 1) w + m (w + 1) w + (w + 1) d, where m = L - 1 (plain)
-// or L (residual). Where there are labels, a condition of c numbers, or residual blocks, these add
-// an embedding of e numbers and FiLM: (classes + 1) e, (c + 1) e, (2 features + 1) e for each of
-// label, condition, time (residual only), and (e + 1) 2 w L.
+// Beside its numbers x the row may enter as sines and cosines of pi/4 2^(k/2) x, k = 0 .. F - 1,
+// for densities in the plane whose detail is fine (Fourier features: Tancik et al., 2020).
+//
+// Parameters, with d = C H W, i = d (1 + 2 F) + 1 (time appended) or + 2 features (Fourier),
+// w = width, L = layers: plain and residual both (i + 1) w + m (w + 1) w + (w + 1) d, where m = L -
+// 1 (plain) or L (residual). Where there are labels, a condition of c numbers, or residual blocks,
+// these add an embedding of e numbers and FiLM: (classes + 1) e, (c + 1) e, (2 features + 1) e for
+// each of label, condition, time (residual only), and (e + 1) 2 w L.
 #pragma once
 
 #include <memory>
@@ -36,9 +39,10 @@ struct MlpOptions {
   Activation activation = Activation::relu;
   bool residual = false;
   TimeInput time = TimeInput::appended;
-  std::int64_t fourier_features = 8;  // frequencies pi 2^(k/2), a sine and a cosine each
-  std::int64_t embedding = 64;        // of label, condition and, in residual blocks, time
-  double dropout = 0;                 // after every activation
+  std::int64_t position_features = 0;  // F, frequencies of each of the row's numbers
+  std::int64_t fourier_features = 8;   // frequencies pi 2^(k/2), a sine and a cosine each
+  std::int64_t embedding = 64;         // of label, condition and, in residual blocks, time
+  double dropout = 0;                  // after every activation
 
   void declare(config::Options& options);
 };

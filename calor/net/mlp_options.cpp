@@ -24,6 +24,9 @@ void MlpOptions::declare(config::Options& options) {
   options.add("mlp.time", time, times, "how the time enters");
   options.add("mlp.fourier_features", fourier_features, {1, 64}, "frequencies",
               "frequencies of the time's sines and cosines");
+  options.add("mlp.position_features", position_features, {0, 32}, "frequencies",
+              "the row's numbers x also enter as sines and cosines of pi/4 2^(k/2) x for this many "
+              "k from 0 on; for fine detail in the plane");
   options.add("mlp.embedding", embedding, {1, 4096}, "",
               "width of the embedding of label, condition and time");
   options.add("mlp.dropout", dropout, {0, 0.9}, "probability", "dropout after every activation");

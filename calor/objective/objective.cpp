@@ -167,7 +167,8 @@ at::Tensor Objective::clean(const at::Tensor& prediction, const at::Tensor& z,
     }
     case Quantity::eps: {
       const at::Tensor s = space_.path->log_s(time, space_.lambda).exp();
-      const at::Tensor kept = space_.path->log_a(time, space_.lambda).exp().clamp_min(kept_signal_min);
+      const at::Tensor kept =
+          space_.path->log_a(time, space_.lambda).exp().clamp_min(kept_signal_min);
       return space_.combine(kept.reciprocal(), z, -s / kept, prediction);
     }
     case Quantity::x:

@@ -186,9 +186,7 @@ at::Tensor StageStep::beta(const at::Tensor& lambda) const {
   if (free) return one_number(1);
   return (-at::expm1(dilated(-2 * gamma, lambda))).sqrt();
 }
-at::Tensor StageStep::kept(const at::Tensor& lambda) const {
-  return dilated(-start, lambda).exp();
-}
+at::Tensor StageStep::kept(const at::Tensor& lambda) const { return dilated(-start, lambda).exp(); }
 at::Tensor StageStep::spread(const at::Tensor& lambda) const {
   return (-at::expm1(dilated(-2 * start, lambda))).sqrt();
 }
@@ -244,16 +242,19 @@ at::Tensor ChainPath::pieced(
 }
 
 at::Tensor ChainPath::log_a(const at::Tensor& t, const at::Tensor& lambda) const {
-  return pieced(t, [&](const auto& path, const at::Tensor& own) { return path.log_a(own, lambda); });
+  return pieced(t,
+                [&](const auto& path, const at::Tensor& own) { return path.log_a(own, lambda); });
 }
 
 at::Tensor ChainPath::unit_log_s(const at::Tensor& t, const at::Tensor& lambda) const {
-  return pieced(t, [&](const auto& path, const at::Tensor& own) { return path.log_s(own, lambda); });
+  return pieced(t,
+                [&](const auto& path, const at::Tensor& own) { return path.log_s(own, lambda); });
 }
 
 VelocityCoefficients ChainPath::velocity(const at::Tensor& t, const at::Tensor& lambda,
                                          double t_eps) const {
-  const auto speed = static_cast<double>(from_data_.size());  // of a stage's time against the chain's
+  const auto speed =
+      static_cast<double>(from_data_.size());  // of a stage's time against the chain's
   const auto part = [&](at::Tensor VelocityCoefficients::*member, double factor) {
     return pieced(t, [&](const auto& path, const at::Tensor& own) {
       return path.velocity(own, lambda, t_eps).*member * factor;

@@ -42,7 +42,8 @@ struct StageStep {
 
 //   linear          A = 1 - s (1 - alpha - sigma_min)             S = s beta
 //   trigonometric   A = cos(pi s/2) + alpha sin(pi s/2)           S = beta sin(pi s/2)
-//   ou              A = e^(-theta gamma s)                        S = sqrt(1 - e^(-2 theta gamma s))
+//   ou              A = e^(-theta gamma s)                        S = sqrt(1 - e^(-2 theta gamma
+//   s))
 //
 // `sigma_min` (linear only; 0 but for parity) lets the path end at x_r + sigma_min x_l. UsageError
 // for `ou` in a free stage, which it would never reach.
@@ -80,8 +81,9 @@ class ChainPath final : public SpectralPath {
 
  private:
   // A function of a stage's path and its own time, at each time the one of the stage that owns it.
-  at::Tensor pieced(const at::Tensor& t,
-                    const std::function<at::Tensor(const SpectralPath&, const at::Tensor&)>& of) const;
+  at::Tensor pieced(
+      const at::Tensor& t,
+      const std::function<at::Tensor(const SpectralPath&, const at::Tensor&)>& of) const;
 
   std::vector<std::shared_ptr<const SpectralPath>> from_data_;
 };

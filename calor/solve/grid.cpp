@@ -79,7 +79,9 @@ std::vector<std::int64_t> share_steps(std::int64_t count, const std::vector<doub
   for (auto given = static_cast<std::int64_t>(weights.size()); given < count; ++given) {
     std::size_t neediest = 0;
     for (std::size_t i = 1; i < weights.size(); ++i) {
-      const auto need = [&](std::size_t k) { return weights[k] / static_cast<double>(shares[k] + 1); };
+      const auto need = [&](std::size_t k) {
+        return weights[k] / static_cast<double>(shares[k] + 1);
+      };
       if (need(i) > need(neediest)) neediest = i;
     }
     ++shares[neediest];

@@ -18,8 +18,8 @@ std::vector<double> uniform_grid(std::int64_t steps);
 std::vector<double> log_snr_grid(const path::SpectralPath& path, std::int64_t steps, double lo = 0,
                                  double hi = 0);
 
-// The range of log(A/S) at lambda = 0 that each stage of a chain covers, from data to noise, cut off
-// where log_snr_grid begins and ends for this many steps.
+// The range of log(A/S) at lambda = 0 that each stage of a chain covers, from data to noise, cut
+// off where log_snr_grid begins and ends for this many steps.
 std::vector<double> log_snr_ranges(const std::vector<path::StageStep>& steps, std::int64_t count);
 
 // Shares `count` steps out in proportion to `weights`, at least one to each.

@@ -42,7 +42,8 @@ struct TrainOptions {
   std::int64_t validate_every = 500;
   bool size_by_rows = false;
   path::CouplingOptions coupling;
-  solve::OdeOptions push{.method = solve::OdeMethod::adams};  // carries particles from stage to stage
+  solve::OdeOptions push{.method =
+                             solve::OdeMethod::adams};  // carries particles from stage to stage
 
   void declare(config::Options& options);
 };

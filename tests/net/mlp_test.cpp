@@ -6,6 +6,9 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <cmath>
+#include <numbers>
+
 #include "calor/core/error.h"
 #include "calor/io/npy.h"
 #include "calor/net/kernels/row_pieces.h"
@@ -262,6 +265,50 @@ TEST(Mlp, TimeEntersAppendedOrAsFourierFeatures) {
   input.t = at::tensor({0.0, 1.0}, at::kDouble);  // a period of 1 would not tell these apart
   const at::Tensor y = network->forward(input).detach();
   EXPECT_GT((y[0] - y[1]).abs().max().item<double>(), 1e-3);
+}
+
+// Rows as sines and cosines, too: values by hand, tangents and trace against autograd.
+TEST(Mlp, PositionFeaturesAndTheirTangents) {
+  for (const bool residual : {false, true}) {
+    const MlpOptions options{.width = 24,
+                             .layers = 2,
+                             .activation = Activation::silu,
+                             .residual = residual,
+                             .position_features = 3};
+    const auto network = drawn(options, rows_of(2));
+    const auto named = network->parameters().named();
+    EXPECT_EQ(named.front().second.sizes().vec(), (std::vector<std::int64_t>{24, 1 + 2 * 7}));
+    const NetworkInput input = some_rows(40, 2);
+    if (!residual) {
+      const at::Tensor z = input.z.flatten(1);
+      std::vector<at::Tensor> rows{input.t.unsqueeze(1), z};
+      for (const bool cosine : {false, true}) {
+        for (std::int64_t j = 0; j < 2; ++j) {
+          for (int k = 0; k < 3; ++k) {
+            const at::Tensor angle =
+                z.narrow(1, j, 1) * (std::numbers::pi / 4 * std::exp2(k / 2.0));
+            rows.push_back(cosine ? angle.cos() : angle.sin());
+          }
+        }
+      }
+      at::Tensor h = at::cat(rows, 1);
+      for (std::size_t i = 0; i < named.size(); i += 2) {
+        h = at::linear(h, named[i].second, named[i + 1].second);
+        if (i + 2 < named.size()) h = at::silu(h);
+      }
+      EXPECT_LE((network->forward(input).flatten(1) - h).abs().max().item<double>(), 1e-12);
+    }
+    const at::Tensor exact = jacobian(*network, input).detach();
+    const at::Tensor directions = at::tensor({1.0, 0.5, -2.0, 0.3}, at::kDouble).view({2, 2});
+    const auto tangents = network->forward_with_tangents(input, directions);
+    const at::Tensor expected = at::matmul(directions, exact.transpose(1, 2));
+    EXPECT_LE((tangents.products - expected).abs().max().item<double>(), 1e-11);
+    const auto own = network->forward_with_tangents(input, directions.expand({40, 2, 2}));
+    EXPECT_LE((own.products - expected).abs().max().item<double>(), 1e-11);
+    const auto divergence = network->forward_with_divergence(input);
+    const at::Tensor trace = exact.diagonal(0, 1, 2).sum(1);
+    EXPECT_LE((divergence.trace - trace).abs().max().item<double>(), 1e-11);
+  }
 }
 
 TEST(Mlp, ParameterCounts) {

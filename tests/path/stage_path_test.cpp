@@ -156,8 +156,8 @@ ChainPath chain(double rho) {
     paths.push_back(global_stage_path(InnerPath::linear, step));
     start += gamma;
   }
-  paths.push_back(global_stage_path(InnerPath::linear,
-                                    {.free = true, .gamma = 0, .start = start, .rho = rho}));
+  paths.push_back(
+      global_stage_path(InnerPath::linear, {.free = true, .gamma = 0, .start = start, .rho = rho}));
   return ChainPath(std::move(paths));
 }
 

@@ -268,8 +268,8 @@ TEST(Grid, StagesShareTheStepsByTheirRangeOfLogSnr) {
   const auto ranges = log_snr_ranges(steps, 20);
   ASSERT_EQ(ranges.size(), 3U);
   // Together the range of the grid: from logit .02 to logit .97.
-  EXPECT_NEAR(ranges[0] + ranges[1] + ranges[2],
-              std::log(0.97 / 0.03) - std::log(0.02 / 0.98), 1e-12);
+  EXPECT_NEAR(ranges[0] + ranges[1] + ranges[2], std::log(0.97 / 0.03) - std::log(0.02 / 0.98),
+              1e-12);
   const auto log_snr_of = [](double time) {
     return std::log(std::exp(-time) / std::sqrt(-std::expm1(-2 * time)));
   };
