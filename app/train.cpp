@@ -82,7 +82,7 @@ Request read_request(const TrainArguments& arguments) {
 // The configuration to train with: the stored one where the run has begun, else the request made
 // definite and stored.
 train::RunConfig settle(const TrainArguments& arguments, const Request& request, at::Device device,
-                        std::int64_t rows) {
+                        const data::Dataset& set) {
   const fs::path file = request.run / "config.toml";
   train::RunConfig config = request.config;
   if (is_run_folder(request.run)) {
@@ -90,7 +90,7 @@ train::RunConfig settle(const TrainArguments& arguments, const Request& request,
     config = train::merge_for_resume(stored, request.config, arguments.override_changes,
                                      request.run.string());
   }
-  train::resolve_automatic(config, device, rows);
+  train::resolve_automatic(config, device, set);
   io::write_file_atomically(
       file, "# The settings of this run, as they were resolved.\n" + config.options().to_toml());
   return config;
@@ -131,7 +131,7 @@ nlohmann::ordered_json run_training(const Globals& globals, const TrainArguments
   const RunLock lock(request.run, alone ? RunLock::Kind::whole_run : RunLock::Kind::one_stage,
                      arguments.stage);
   if (alone) io::remove_leftovers(request.run);
-  const train::RunConfig config = settle(arguments, request, device, data.train->size());
+  const train::RunConfig config = settle(arguments, request, device, *data.train);
   say(globals, fmt::format("run folder: {}; {}", request.run.string(), data.description));
   const InterruptGuard guard;
   TrainReporter reporter(globals);

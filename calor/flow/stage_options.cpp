@@ -45,8 +45,13 @@ void StageOptions::declare(config::Options& options) {
   options.add("stages.gammas", gammas, {0, 100}, "OU time",
               "steps of the chain from data to noise; a free stage to noise follows; [] and "
               "stages.steps = 0: one stage along path.kind");
-  options.add("stages.steps", steps, {0, 1000}, "steps",
-              "without stages.gammas: this many geometric steps");
+  static constexpr config::Choice<Spacing> spacings[] = {
+      {"geometric", Spacing::geometric, "stages.gamma, and stages.ratio times as long each"},
+      {"arc-length", Spacing::arc_length,
+       "from the spectrum of the training set: each stage carries the law equally far in W2"},
+  };
+  options.add("stages.steps", steps, {0, 1000}, "steps", "without stages.gammas: this many steps");
+  options.add("stages.spacing", spacing, spacings, "without stages.gammas: how long the steps are");
   options.add("stages.gamma", gamma, {1e-6, 100}, "OU time", "the first geometric step");
   options.add("stages.ratio", ratio, {1, 100}, "", "each geometric step over the one before");
   options.add("stages.inner", inner, inner_paths, "the path inside an OU step");

@@ -17,11 +17,15 @@ enum class Particles { pushed, exact };
 // prediction).
 enum class PredictedEnd { left, data };
 
+// How long the steps are, where they are not listed: geometric, or chosen from the training set.
+enum class Spacing { geometric, arc_length };
+
 struct StageOptions {
   std::vector<double> gammas;  // OU time of each step; the free stage comes after them
-  std::int64_t steps = 0;      // without a list: this many geometric steps, 0: no chain
-  double gamma = 0.025;        //   the first of them
-  double ratio = 1.25;         //   and the ratio of each to the one before
+  std::int64_t steps = 0;      // without a list: this many steps, 0: no chain
+  Spacing spacing = Spacing::geometric;
+  double gamma = 0.025;  // geometric: the first of them
+  double ratio = 1.25;   //   and the ratio of each to the one before
   path::InnerPath inner = path::InnerPath::linear;
   path::InnerPath free_inner = path::InnerPath::linear;
   double sigma_min = 0;
@@ -35,6 +39,8 @@ struct StageOptions {
   void declare(config::Options& options);
   // No chain: one stage along path.kind, from the data to noise.
   bool is_chain() const { return !gammas.empty() || steps > 0; }
+  // Whether the gammas are still to be chosen from the training set (train::resolve_automatic).
+  bool from_data() const { return gammas.empty() && steps > 0 && spacing == Spacing::arc_length; }
 };
 
 // The steps of the chain, data to noise, the last one free. UsageError where a step is not

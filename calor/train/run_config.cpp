@@ -6,7 +6,9 @@
 #include <cmath>
 
 #include "calor/core/error.h"
+#include "calor/path/arc_length.h"
 #include "calor/solve/ode_options.h"
+#include "calor/train/spectrum.h"
 
 namespace calor::train {
 
@@ -95,10 +97,15 @@ void size_by_rows(RunConfig& config, std::int64_t rows) {
 
 }  // namespace
 
-void resolve_automatic(RunConfig& config, at::Device device, std::int64_t rows) {
+void resolve_automatic(RunConfig& config, at::Device device, const data::Dataset& set) {
   config.train.precision = net::resolve(config.train.precision, device);
   config.train.products = net::resolve(config.train.products);
-  if (config.train.size_by_rows) size_by_rows(config, rows);
+  if (config.train.size_by_rows) size_by_rows(config, set.size());
+  auto& stages = config.model.stages;
+  if (stages.from_data()) {
+    const auto pieces = static_cast<int>(stages.steps) + 1;
+    stages.gammas = path::equal_arc_length(spectrum_of(set), stages.rho, pieces).gammas;
+  }
 }
 
 RunConfig merge_for_resume(const RunConfig& stored, const RunConfig& requested,
@@ -117,6 +124,7 @@ RunConfig merge_for_resume(const RunConfig& stored, const RunConfig& requested,
     wanted.train.steps = before.train.steps;
     wanted.train.size_by_rows = false;
   }
+  if (wanted.model.stages.from_data()) wanted.model.stages.gammas = before.model.stages.gammas;
   const config::Options old_options = before.options();
   const config::Options new_options = wanted.options();
   const auto changed = config::Options::differing_keys(old_options, new_options);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "calor/config/options.h"
+#include "calor/data/dataset.h"
 #include "calor/data/open.h"
 #include "calor/flow/flow.h"
 #include "calor/net/precision.h"
@@ -66,9 +67,9 @@ struct RunConfig {
 RunConfig parse_config(std::string_view toml, const std::string& origin,
                        const std::vector<std::string>& settings);
 
-// Settles what "auto" stands for on this machine and for this many training items, so that the
+// Settles what "auto" stands for on this machine and for this training set, so that the
 // saved configuration is definite.
-void resolve_automatic(RunConfig& config, at::Device device, std::int64_t rows);
+void resolve_automatic(RunConfig& config, at::Device device, const data::Dataset& set);
 
 // The configuration to go on with in a run folder that has one: the stored one, refused where the
 // request differs in a setting that changes results (the error names the first such key), unless
