@@ -132,6 +132,42 @@ void ImageDataset::fill(Batch& batch, std::int64_t first_position, std::uint64_t
   }
 }
 
+namespace {
+
+class Mirrored final : public Dataset {
+ public:
+  explicit Mirrored(std::shared_ptr<const Dataset> pictures) : pictures_(std::move(pictures)) {}
+
+  const ItemSpec& spec() const override { return pictures_->spec(); }
+  std::int64_t size() const override { return 2 * pictures_->size(); }
+  std::int64_t label(std::int64_t i) const override { return pictures_->label(i % pictures_->size()); }
+
+  void fill(Batch& batch, std::int64_t first_position, std::uint64_t seed,
+            bool /*flip*/) const override {
+    const std::int64_t n = pictures_->size();
+    const auto wanted = batch.indices;
+    for (std::int64_t& i : batch.indices) i %= n;
+    pictures_->fill(batch, first_position, seed, /*flip=*/false);
+    batch.indices = wanted;
+    for (std::size_t k = 0; k < wanted.size(); ++k) {
+      if (wanted[k] < n) continue;
+      at::Tensor item = batch.items[static_cast<std::int64_t>(k)];
+      item.copy_(item.flip({-1}));
+    }
+  }
+
+  std::string fingerprint() const override { return "mirrored " + pictures_->fingerprint(); }
+
+ private:
+  std::shared_ptr<const Dataset> pictures_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Dataset> with_mirrored(std::shared_ptr<const Dataset> pictures) {
+  return std::make_shared<Mirrored>(std::move(pictures));
+}
+
 std::shared_ptr<ImageDataset> make_tensor_dataset(ItemSpec spec, at::Tensor pictures,
                                                   at::Tensor labels) {
   check_pictures(spec, pictures);

@@ -67,10 +67,13 @@ class ImageDataset : public Dataset {
             bool flip) const override;
 };
 
-// Items in fp32, [n, channels, height, width] or [n, d] for rows: particles, points, encoded rows.
+// Items in fp32, or fp16 in memory and fp32 where they are used, [n, channels, height, width] or [n, d] for rows: particles, points, encoded rows.
 // `labels` int64 [n] and `condition` fp32 [n, c] where the spec has them. Nothing is copied.
 std::shared_ptr<Dataset> make_float_dataset(ItemSpec spec, at::Tensor items, at::Tensor labels = {},
                                             at::Tensor condition = {});
+
+// Each picture of a set and, after all of them, each one mirrored left-right: 2 n items.
+std::shared_ptr<const Dataset> with_mirrored(std::shared_ptr<const Dataset> pictures);
 
 // A set held in memory.
 std::shared_ptr<ImageDataset> make_tensor_dataset(ItemSpec spec, at::Tensor pictures,

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <cstring>
+#include <algorithm>
 #include <span>
 #include <utility>
 
@@ -33,13 +33,17 @@ class FloatDataset final : public Dataset {
             bool /*flip*/) const override {
     const auto count = static_cast<std::int64_t>(batch.indices.size());
     batch.items = at::empty({count, spec_.channels, spec_.height, spec_.width}, at::kFloat);
-    gather(items_, batch.indices, batch.items);
+    if (items_.scalar_type() == at::kHalf) {
+      gather<at::Half>(items_, batch.indices, batch.items);
+    } else {
+      gather<float>(items_, batch.indices, batch.items);
+    }
     batch.labels = at::empty({count}, at::kLong);
     auto* labels = batch.labels.data_ptr<std::int64_t>();
     for (const std::int64_t i : batch.indices) *labels++ = label(i);
     if (!condition_.defined()) return;
     batch.condition = at::empty({count, spec_.condition_width}, at::kFloat);
-    gather(condition_, batch.indices, batch.condition);
+    gather<float>(condition_, batch.indices, batch.condition);
   }
 
   std::string fingerprint() const override {
@@ -53,15 +57,13 @@ class FloatDataset final : public Dataset {
   }
 
  private:
+  template <class T>
   static void gather(const at::Tensor& from, std::span<const std::int64_t> indices,
                      const at::Tensor& to) {
     const std::int64_t numbers = to.numel() / to.size(0);
-    const float* source = from.const_data_ptr<float>();
+    const T* source = from.const_data_ptr<T>();
     auto* target = to.data_ptr<float>();
-    for (const std::int64_t i : indices) {
-      std::memcpy(target, source + i * numbers, static_cast<std::size_t>(numbers) * sizeof(float));
-      target += numbers;
-    }
+    for (const std::int64_t i : indices) target = std::copy_n(source + i * numbers, numbers, target);
   }
 
   ItemSpec spec_;
@@ -83,8 +85,9 @@ std::shared_ptr<Dataset> make_float_dataset(ItemSpec spec, at::Tensor items, at:
                                             at::Tensor condition) {
   const bool whole = items.defined() && items.dim() >= 1 && items.size(0) > 0 &&
                      items.numel() == items.size(0) * spec.numbers();
-  require(whole && items.scalar_type() == at::kFloat && items.is_contiguous(),
-          fmt::format("at least one item of {} numbers in fp32", spec.numbers()), items);
+  const bool stored = whole && (items.scalar_type() == at::kFloat || items.scalar_type() == at::kHalf);
+  require(stored && items.is_contiguous(),
+          fmt::format("at least one item of {} numbers in fp32 or fp16", spec.numbers()), items);
   const std::int64_t n = items.size(0);
   if (spec.class_names.empty()) labels = at::Tensor();
   require(spec.class_names.empty() ||

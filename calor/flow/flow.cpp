@@ -34,10 +34,14 @@ void check_model(const ModelOptions& options, const data::ItemSpec& items) {
   }
   if (options.kind == net::NetworkKind::mlp) return;
   const bool jit = options.kind == net::NetworkKind::jit;
-  if (jit) {
-    net::check_jit(options.net, shape_of(items));
-  } else {
-    net::check_unet(options.unet, shape_of(items));
+  const std::size_t stages = options.stages.is_chain() ? stage_steps(options.stages).size() : 1;
+  for (std::size_t n = 0; n < stages; ++n) {
+    const ModelOptions own = options.of_stage(n);
+    if (jit) {
+      net::check_jit(own.net, shape_of(items));
+    } else {
+      net::check_unet(own.unet, shape_of(items));
+    }
   }
   if (items.condition_width > 0) {
     throw usage_error("net.kind = \"mlp\" for a model with conditions",

@@ -21,6 +21,19 @@ void GuidanceOptions::declare(config::Options& options) {
       true;
 }
 
+ModelOptions ModelOptions::of_stage(std::size_t index) const {
+  ModelOptions own = *this;
+  const auto set = [&](const std::vector<double>& sizes, std::int64_t& jit, std::int64_t& unet_size,
+                       std::int64_t& mlp_size) {
+    if (sizes.empty()) return;
+    const auto size = static_cast<std::int64_t>(sizes.at(index));
+    jit = unet_size = mlp_size = size;
+  };
+  set(stages.widths, own.net.width, own.unet.channels, own.mlp.width);
+  set(stages.depths, own.net.depth, own.unet.blocks, own.mlp.layers);
+  return own;
+}
+
 double GuidanceOptions::weight(double t) const {
   const auto time = static_cast<float>(t);
   const bool after = lo == 0 || static_cast<float>(lo) < time;

@@ -21,6 +21,8 @@ struct ModelOptions {
   net::MlpOptions mlp;
 
   void declare(config::Options& options);
+  // The same with the network's width and depth those of stage `index` of a chain.
+  ModelOptions of_stage(std::size_t index) const;
 };
 
 // Classifier-free guidance: x = x_none + w (x_label - x_none), w = scale where lo < t < hi,

@@ -42,16 +42,13 @@ void check_layer_sync(const ModelOptions& options) {
       "name two blocks, the earlier first, or set objective.layer_sync=0");
 }
 
-std::unique_ptr<net::Network> make_network(const ModelOptions& options, std::size_t index,
+std::unique_ptr<net::Network> make_network(const ModelOptions& all, std::size_t index,
                                            const data::ItemSpec& items) {
   const net::PictureShape shape = shape_of(items);
+  const ModelOptions options = all.of_stage(index);
   if (options.kind == net::NetworkKind::jit) return net::make_jit(options.net, shape);
   if (options.kind == net::NetworkKind::unet) return net::make_unet(options.unet, shape);
-  net::MlpOptions mlp = options.mlp;
-  if (!options.stages.widths.empty()) {
-    mlp.width = static_cast<std::int64_t>(options.stages.widths.at(index));
-  }
-  return net::make_mlp(mlp, shape, items.condition_width);
+  return net::make_mlp(options.mlp, shape, items.condition_width);
 }
 
 at::Tensor per_item(const at::Tensor& t) { return t.reshape({-1, 1, 1, 1}); }

@@ -30,6 +30,13 @@ void check_order(const std::vector<double>& gammas) {
   }
 }
 
+void check_count(const char* key, const std::vector<double>& sizes, std::size_t stages) {
+  if (sizes.empty() || sizes.size() == stages) return;
+  throw usage_error(
+      fmt::format("{} numbers in {}, one for each stage and the free one last", stages, key),
+      fmt::format("{}: {}", sizes.size(), sizes), "give one for each stage, or [] for equal ones");
+}
+
 }  // namespace
 
 void StageOptions::declare(config::Options& options) {
@@ -72,7 +79,11 @@ void StageOptions::declare(config::Options& options) {
   options.add("stages.times_per_pair", times_per_pair, {1, 1000}, "",
               "times drawn for each pair of data and noise in a step");
   options.add("stages.widths", widths, {1, 16384}, "",
-              "mlp.width of each stage, data to noise; []: the same for all");
+              "mlp.width, net.width or unet.channels of each stage, data to noise; []: the same for "
+              "all");
+  options.add("stages.depths", depths, {1, 256}, "",
+              "mlp.layers, net.depth or unet.blocks of each stage, data to noise; []: the same for "
+              "all");
 }
 
 std::vector<path::StageStep> stage_steps(const StageOptions& options) {
@@ -85,13 +96,8 @@ std::vector<path::StageStep> stage_steps(const StageOptions& options) {
     start += gamma;
   }
   steps.push_back({.free = true, .gamma = 0, .start = start, .rho = options.rho});
-  if (!options.widths.empty() && options.widths.size() != steps.size()) {
-    throw usage_error(
-        fmt::format("{} numbers in stages.widths, one for each stage and the free one last",
-                    steps.size()),
-        fmt::format("{}: {}", options.widths.size(), options.widths),
-        "give one for each stage, or [] for equal ones");
-  }
+  check_count("stages.widths", options.widths, steps.size());
+  check_count("stages.depths", options.depths, steps.size());
   return steps;
 }
 

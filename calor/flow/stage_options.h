@@ -34,7 +34,9 @@ struct StageOptions {
   PredictedEnd predicted = PredictedEnd::left;
   bool warm_start = true;
   std::int64_t times_per_pair = 1;
-  std::vector<double> widths;  // of each stage's network; empty: all the same
+  // Of each stage's network; empty: all the same.
+  std::vector<double> widths;  // mlp.width, net.width or unet.channels
+  std::vector<double> depths;  // mlp.layers, net.depth or unet.blocks
 
   void declare(config::Options& options);
   // No chain: one stage along path.kind, from the data to noise.
@@ -44,7 +46,7 @@ struct StageOptions {
 };
 
 // The steps of the chain, data to noise, the last one free. UsageError where a step is not
-// positive, the steps shrink towards noise, or there is not one width for each stage.
+// positive, the steps shrink towards noise, or there is not one width and depth for each stage.
 std::vector<path::StageStep> stage_steps(const StageOptions& options);
 
 }  // namespace calor::flow

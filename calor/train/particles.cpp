@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -28,9 +29,9 @@ using nlohmann::json;
 std::string identity_of(const data::Dataset& left, const std::string& weights_checksum,
                         const PushOptions& o) {
   const std::string text =
-      fmt::format("{} {} {} {} {} {} {} {} {}", left.fingerprint(), weights_checksum,
+      fmt::format("{} {} {} {} {} {} {} {} {} {}", left.fingerprint(), weights_checksum,
                   solve::ode_method_name(o.ode.method), o.ode.rtol, o.ode.atol, o.ode.steps,
-                  o.ode.per_row, o.t_eps, o.chunk);
+                  o.ode.per_row, o.t_eps, o.chunk, o.store == ParticleStore::fp16 ? 16 : 32);
   return io::checksum(io::as_bytes(text));
 }
 
@@ -38,6 +39,7 @@ struct Store {
   fs::path file;
   std::int64_t rows, row_bytes, chunk;
   std::string identity;
+  at::ScalarType type;
 
   fs::path journal() const { return file.string() + ".journal"; }
   std::int64_t chunks() const { return (rows + chunk - 1) / chunk; }
@@ -120,19 +122,32 @@ at::Tensor push_chunk(const flow::Flow& flow, std::size_t stage, const data::Dat
 
 at::Tensor map_store(const Store& store, const data::ItemSpec& spec) {
   return at::from_file(store.file.string(), /*shared=*/false, store.rows * spec.numbers(),
-                       at::TensorOptions(at::kFloat))
+                       at::TensorOptions(store.type))
       .view({store.rows, spec.channels, spec.height, spec.width});
 }
 
-// Labels and conditions, in order.
+// Labels and conditions, in order. Items with conditions are rows of a table, which are in memory;
+// of others only the labels are asked for.
 flow::Given given_of(const data::Dataset& set) {
   data::Batch batch;
-  for (std::int64_t i = 0; i < set.size(); ++i) batch.indices.push_back(i);
-  set.fill(batch, 0, 0, false);
-  return {.labels = batch.labels, .condition = batch.condition};
+  if (set.spec().condition_width > 0) {
+    for (std::int64_t i = 0; i < set.size(); ++i) batch.indices.push_back(i);
+    set.fill(batch, 0, 0, false);
+    return {.labels = batch.labels, .condition = batch.condition};
+  }
+  const at::Tensor labels = at::empty({set.size()}, at::kLong);
+  for (std::int64_t i = 0; i < set.size(); ++i) {
+    labels.data_ptr<std::int64_t>()[i] = set.label(i);
+  }
+  return {.labels = labels, .condition = {}};
 }
 
 }  // namespace
+
+std::int64_t push_chunk_rows(std::int64_t numbers) {
+  constexpr std::int64_t most_numbers = std::int64_t{1} << 20;
+  return std::clamp<std::int64_t>(most_numbers / numbers, 64, 32768);
+}
 
 std::shared_ptr<data::Dataset> push_particles(const flow::Flow& flow, std::size_t stage,
                                               const data::Dataset& left, const fs::path& file,
@@ -140,12 +155,15 @@ std::shared_ptr<data::Dataset> push_particles(const flow::Flow& flow, std::size_
                                               const PushOptions& options,
                                               const std::function<void(std::int64_t)>& progress) {
   const c10::NoGradGuard no_grad;
-  const auto row_bytes = left.spec().numbers() * static_cast<std::int64_t>(sizeof(float));
+  const at::ScalarType type = options.store == ParticleStore::fp16 ? at::kHalf : at::kFloat;
+  const auto row_bytes =
+      left.spec().numbers() * static_cast<std::int64_t>(c10::elementSize(type));
   const Store store{.file = file,
                     .rows = left.size(),
                     .row_bytes = row_bytes,
                     .chunk = options.chunk,
-                    .identity = identity_of(left, weights_checksum, options)};
+                    .identity = identity_of(left, weights_checksum, options),
+                    .type = type};
   const std::int64_t done = chunks_done(store);
   if (done < store.chunks()) {
     begin_journal(store, done);
@@ -154,7 +172,7 @@ std::shared_ptr<data::Dataset> push_particles(const flow::Flow& flow, std::size_
       if (interrupted()) return nullptr;
       progress(c * store.chunk);
       const at::Tensor moved =
-          push_chunk(flow, stage, left, c * store.chunk, store.rows_of(c), options);
+          push_chunk(flow, stage, left, c * store.chunk, store.rows_of(c), options).to(type);
       out.write_all(io::bytes_of(moved));
       out.flush_to_disk();
       io::append_line(store.journal(),

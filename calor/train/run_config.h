@@ -13,6 +13,7 @@
 #include "calor/path/coupling.h"
 #include "calor/solve/generate.h"
 #include "calor/solve/ode.h"
+#include "calor/train/particles.h"
 
 namespace calor::train {
 
@@ -43,6 +44,7 @@ struct TrainOptions {
   std::int64_t validate_every = 500;
   bool size_by_rows = false;
   path::CouplingOptions coupling;
+  ParticleStore particle_store = ParticleStore::fp32;
   solve::OdeOptions push{.method =
                              solve::OdeMethod::adams};  // carries particles from stage to stage
 

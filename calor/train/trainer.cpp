@@ -20,8 +20,11 @@ namespace fs = std::filesystem;
 constexpr const char* model_name = "model.safetensors";
 constexpr const char* weights_key = "weights";
 
-PushOptions push_options(const RunConfig& config) {
-  return {.ode = config.train.push, .t_eps = config.sampling.solver.t_eps, .chunk = 32768};
+PushOptions push_options(const RunConfig& config, std::int64_t numbers) {
+  return {.ode = config.train.push,
+          .t_eps = config.sampling.solver.t_eps,
+          .chunk = push_chunk_rows(numbers),
+          .store = config.train.particle_store};
 }
 
 }  // namespace
@@ -102,17 +105,23 @@ std::optional<data::TrainingData> Trainer::carry(std::size_t stage,
   const auto push = [&](const data::Dataset& left, const std::string& name, std::int64_t before,
                         std::int64_t total) {
     return push_particles(
-        flow_, stage, left, folder / name, checksum, push_options(config_),
+        flow_, stage, left, folder / name, checksum, push_options(config_, left.spec().numbers()),
         [&](std::int64_t rows) { observer_.on_push(stage, before + rows, total); });
   };
-  const std::int64_t rows = data.train->size();
+  // The flow of a mirrored picture is not the mirrored flow, so both are carried.
+  std::shared_ptr<const data::Dataset> left = data.train;
+  if (stage == 0 && config_.data.flip && left->spec().kind == data::ItemKind::pictures) {
+    left = data::with_mirrored(left);
+  }
+  const std::int64_t rows = left->size();
   const std::int64_t total = rows + (data.validation ? data.validation->size() : 0);
   data::TrainingData carried = data;
-  carried.train = push(*data.train, fmt::format("{}.f32", stage + 1), 0, total);
+  const char* ending = config_.train.particle_store == ParticleStore::fp16 ? "f16" : "f32";
+  carried.train = push(*left, fmt::format("{}.{}", stage + 1, ending), 0, total);
   if (!carried.train) return std::nullopt;
   if (data.validation) {
     carried.validation =
-        push(*data.validation, fmt::format("validation-{}.f32", stage + 1), rows, total);
+        push(*data.validation, fmt::format("validation-{}.{}", stage + 1, ending), rows, total);
     if (!carried.validation) return std::nullopt;
   }
   return carried;

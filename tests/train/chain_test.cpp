@@ -155,6 +155,104 @@ TEST(Particles, APushThatWasCutGoesOnToTheSameBytes) {
 // A chain learns a Gaussian: its NLL comes near the entropy, sampling inverts scoring, and exact
 // and pushed particles serve alike. 2,000 held-out rows: the standard error of a mean NLL is
 // sqrt(d/2)/sqrt(2000) = .022, and the network's own error adds to it.
+// In fp16 a store takes half the bytes and holds the rounded numbers; it is another store than the
+// one in fp32.
+TEST(Particles, HalfPrecisionStores) {
+  const auto rows = gaussian_rows(300);
+  flow::Flow flow(tiny_chain(1).model, rows->spec(), at::kCPU);
+  flow.stage(0).network().parameters().initialise(random_key(5, RandomUse::test));
+  flow.stage(0).network().parameters().flatten(at::kCPU);
+  Folder folder;
+  PushOptions options;
+  const auto push = [&](const char* name) {
+    return push_particles(flow, 0, *rows, folder.path() / name, "w", options, [](std::int64_t) {});
+  };
+  const auto items_of = [](const data::Dataset& set) {
+    data::Batch batch;
+    for (std::int64_t i = 0; i < set.size(); ++i) batch.indices.push_back(i);
+    set.fill(batch, 0, 0, false);
+    return batch.items;
+  };
+  const at::Tensor whole = items_of(*push("whole"));
+  options.store = ParticleStore::fp16;
+  const at::Tensor half = items_of(*push("half"));
+  EXPECT_EQ(fs::file_size(folder.path() / "whole"), 2 * fs::file_size(folder.path() / "half"));
+  EXPECT_TRUE(at::equal(whole.to(at::kHalf).to(at::kFloat), half));
+  EXPECT_THROW(push("whole"), Error);
+}
+
+TEST(Particles, ChunksAreSmallerWhereItemsAreLarge) {
+  EXPECT_EQ(push_chunk_rows(6), 32768);
+  EXPECT_EQ(push_chunk_rows(784), (1 << 20) / 784);
+  EXPECT_EQ(push_chunk_rows(3 * 256 * 256), 64);
+}
+
+data::TrainingData small_pictures(std::int64_t n) {
+  data::ItemSpec spec{.channels = 1, .height = 4, .width = 6, .class_names = {"a", "b"}};
+  const at::Tensor pictures =
+      at::randint(256, {n, 1, 4, 6}, at::detail::createCPUGenerator(3), at::kByte);
+  return {.train = data::make_tensor_dataset(spec, pictures, at::arange(n, at::kLong) % 2),
+          .validation = {},
+          .notes = {},
+          .description = {}};
+}
+
+// Pictures, with mirroring: the store holds each picture and its mirror image, with their labels.
+TEST(Chain, CarriesPicturesAndTheirMirrorImages) {
+  RunConfig config = tiny_chain(3);
+  config.model.stages.widths = {16, 8, 8};
+  config.model.stages.depths = {2, 2, 1};
+  config.data.flip = true;
+  config.train.particle_store = ParticleStore::fp16;
+  Folder folder;
+  Pushes observer;
+  Trainer trainer(config, small_pictures(10), folder.path(), at::kCPU, observer);
+  EXPECT_EQ(trainer.run(), Outcome::finished);
+  EXPECT_EQ(fs::file_size(folder.path() / "particles/1.f16"), 2U * 20 * 24);
+  EXPECT_EQ(fs::file_size(folder.path() / "particles/2.f16"), 2U * 20 * 24);
+  const auto model = flow::load_model(folder.path() / "model.safetensors", at::kCPU);
+  const auto count = [&](std::size_t n) { return model.flow->stage(n).network().parameters().count(); };
+  EXPECT_GT(count(0), count(1));
+  EXPECT_GT(count(1), count(2));
+}
+
+TEST(Mirrored, EachPictureTwice) {
+  const auto pictures = small_pictures(3).train;
+  const auto both = data::with_mirrored(pictures);
+  ASSERT_EQ(both->size(), 6);
+  data::Batch plain, batch;
+  plain.indices = {0, 2};
+  batch.indices = {0, 3, 5};
+  pictures->fill(plain, 0, 0, false);
+  both->fill(batch, 0, 0, false);
+  EXPECT_TRUE(at::equal(batch.items[0], plain.items[0]));
+  EXPECT_TRUE(at::equal(batch.items[1], plain.items[0].flip({-1})));
+  EXPECT_TRUE(at::equal(batch.items[2], plain.items[1].flip({-1})));
+  EXPECT_EQ(batch.labels[2].item<std::int64_t>(), 0);
+  EXPECT_EQ(batch.indices, (std::vector<std::int64_t>{0, 3, 5}));
+  EXPECT_NE(both->fingerprint(), pictures->fingerprint());
+}
+
+// Local HDFM at rho = 0 is local flow matching, bit for bit; at rho > 0 it is not.
+TEST(Chain, WithoutRhoIsLocalFlowMatchingBitForBit) {
+  const auto model = [](double rho, bool said) {
+    RunConfig config = tiny_chain(3);
+    config.model.stages.particles = flow::Particles::exact;
+    if (said) config.model.stages.rho = rho;
+    Folder folder;
+    Pushes observer;
+    Trainer(config, small_pictures(10), folder.path(), at::kCPU, observer).run();
+    return flow::load_model(folder.path() / "model.safetensors", at::kCPU)
+        .flow->stage(1)
+        .network()
+        .parameters()
+        .flat()
+        .clone();
+  };
+  EXPECT_TRUE(at::equal(model(0, true), model(0, false)));
+  EXPECT_FALSE(at::equal(model(0.5, true), model(0, false)));
+}
+
 TEST(SlowChain, LearnsAGaussianOnBothKindsOfParticles) {
   const at::Tensor covariance =
       at::tensor({0.36, 0.18, 0.18, 0.25}, at::kDouble).view({2, 2});  // mix^T mix
