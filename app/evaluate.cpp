@@ -87,7 +87,8 @@ Sets sets_of_model(const Globals& globals, const EvaluateArguments& a, at::Devic
   sets.made = made.items.flatten(1).to(at::kDouble);
   sets.real = real.rows.to(at::kDouble);
   sets.nfe = made.nfe;
-  sets.nll = nll_under(globals, flow, real);
+  // A student is a map and has no likelihood.
+  if (!flow.options().stages.maps) sets.nll = nll_under(globals, flow, real);
   sets.likelihood = real.note;
   sets.reference = real.source;
   sets.origin = fmt::format("{} samples of {}", made.items.size(0), a.samples);

@@ -74,6 +74,7 @@ int main(int argc, char** argv) {
   program.footer(
       "Examples:\n  calor train hdfm-glyphs\n  calor sample runs/hdfm-glyphs --out grid.png");
   calor::app::add_train(program, globals);
+  calor::app::add_distill(program, globals);
   calor::app::add_sample(program, globals);
   calor::app::add_score(program, globals);
   calor::app::add_evaluate(program, globals);

@@ -73,8 +73,8 @@ at::Tensor stage_panels(const PlotArguments& a, const flow::Flow& flow,
     return report::with_title(report::scatter_picture(points, box, side, colours_of(a)), title);
   };
   for (std::size_t n = 0; n < flow.size(); ++n) {
-    const auto made =
-        solve::generate_down_to(flow, n, noise, given_for(flow, a.count, a.label), options);
+    const auto made = solve::generate_between(flow, flow.size(), n, noise,
+                                              given_for(flow, a.count, a.label), options);
     panels.push_back(panel(made.items.flatten(1), n == 0 ? "data" : fmt::format("after {}", n)));
   }
   panels.push_back(panel(noise.flatten(1), "noise"));

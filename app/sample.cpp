@@ -66,6 +66,11 @@ at::Tensor start_noise(const SampleArguments& arguments, const flow::Flow& flow)
 }
 
 // What the rows of a model with conditions are given: the rows of a file, again and again.
+// A student's stages are maps: no solver integrates them.
+std::string solver_text(const RunModel& model, const solve::GenerateOptions& options) {
+  return model.flow->options().stages.maps ? "map" : solve::solver_name(options.solver.solver);
+}
+
 flow::Given given_of(const SampleArguments& arguments, const RunModel& model, std::int64_t count,
                      std::int64_t columns) {
   const data::ItemSpec& items = model.flow->items();
@@ -132,12 +137,12 @@ nlohmann::ordered_json run_sampling(const Globals& globals, SampleArguments argu
     say(globals, fmt::format("stopped by a signal after {} of {} samples", made_count, count));
   }
   say(globals, fmt::format("{} samples, {}, {} evaluations each: {}", report::grouped(made_count),
-                           solve::solver_name(options.solver.solver), made.nfe, arguments.out));
+                           solver_text(model, options), made.nfe, arguments.out));
   return {{"out", arguments.out},
           {"count", made_count},
           {"requested", count},
           {"nfe", made.nfe},
-          {"solver", solve::solver_name(options.solver.solver)},
+          {"solver", solver_text(model, options)},
           {"guidance", options.guidance.scale},
           {"seed", arguments.seed},
           {pictures ? "images_per_second" : "rows_per_second", bar.rate()}};

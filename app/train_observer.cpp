@@ -85,8 +85,18 @@ void TrainReporter::on_stage_end(const train::StageTrainer& /*trainer*/) {
 }
 
 void TrainReporter::on_push(std::size_t stage, std::int64_t done, std::int64_t total) {
+  show_carried(fmt::format("carrying particles through stage {}", stage + 1), done, total);
+}
+
+void TrainReporter::on_states(std::size_t border, std::int64_t done, std::int64_t total) {
+  show_carried(border == 0 ? "the teacher's samples"
+                           : fmt::format("the teacher's states before stage {}", border),
+               done, total);
+}
+
+void TrainReporter::show_carried(const std::string& title, std::int64_t done, std::int64_t total) {
   if (!push_bar_) {
-    say(globals_, fmt::format("carrying particles through stage {}", stage + 1));
+    say(globals_, title);
     push_bar_ = std::make_unique<report::ProgressBar>(total, done, "rows", globals_.quiet);
   }
   push_bar_->update(done, "");

@@ -23,6 +23,7 @@ class TrainReporter final : public train::TrainObserver {
   void on_checkpoint(train::StageTrainer& trainer) override;
   void on_stage_end(const train::StageTrainer& trainer) override;
   void on_push(std::size_t stage, std::int64_t done, std::int64_t total) override;
+  void on_states(std::size_t border, std::int64_t done, std::int64_t total) override;
   void on_warning(const std::string& text) override;
 
   void finish();
@@ -36,6 +37,7 @@ class TrainReporter final : public train::TrainObserver {
   const std::string& newest_grid() const { return newest_grid_; }
 
  private:
+  void show_carried(const std::string& title, std::int64_t done, std::int64_t total);
   void draw_grid(train::StageTrainer& trainer);
 
   const Globals& globals_;

@@ -140,7 +140,9 @@ class Mirrored final : public Dataset {
 
   const ItemSpec& spec() const override { return pictures_->spec(); }
   std::int64_t size() const override { return 2 * pictures_->size(); }
-  std::int64_t label(std::int64_t i) const override { return pictures_->label(i % pictures_->size()); }
+  std::int64_t label(std::int64_t i) const override {
+    return pictures_->label(i % pictures_->size());
+  }
 
   void fill(Batch& batch, std::int64_t first_position, std::uint64_t seed,
             bool /*flip*/) const override {

@@ -67,8 +67,9 @@ class ImageDataset : public Dataset {
             bool flip) const override;
 };
 
-// Items in fp32, or fp16 in memory and fp32 where they are used, [n, channels, height, width] or [n, d] for rows: particles, points, encoded rows.
-// `labels` int64 [n] and `condition` fp32 [n, c] where the spec has them. Nothing is copied.
+// Items in fp32, or fp16 in memory and fp32 where they are used, [n, channels, height, width] or
+// [n, d] for rows: particles, points, encoded rows. `labels` int64 [n] and `condition` fp32 [n, c]
+// where the spec has them. Nothing is copied.
 std::shared_ptr<Dataset> make_float_dataset(ItemSpec spec, at::Tensor items, at::Tensor labels = {},
                                             at::Tensor condition = {});
 

@@ -63,7 +63,8 @@ class FloatDataset final : public Dataset {
     const std::int64_t numbers = to.numel() / to.size(0);
     const T* source = from.const_data_ptr<T>();
     auto* target = to.data_ptr<float>();
-    for (const std::int64_t i : indices) target = std::copy_n(source + i * numbers, numbers, target);
+    for (const std::int64_t i : indices)
+      target = std::copy_n(source + i * numbers, numbers, target);
   }
 
   ItemSpec spec_;
@@ -85,7 +86,8 @@ std::shared_ptr<Dataset> make_float_dataset(ItemSpec spec, at::Tensor items, at:
                                             at::Tensor condition) {
   const bool whole = items.defined() && items.dim() >= 1 && items.size(0) > 0 &&
                      items.numel() == items.size(0) * spec.numbers();
-  const bool stored = whole && (items.scalar_type() == at::kFloat || items.scalar_type() == at::kHalf);
+  const bool stored =
+      whole && (items.scalar_type() == at::kFloat || items.scalar_type() == at::kHalf);
   require(stored && items.is_contiguous(),
           fmt::format("at least one item of {} numbers in fp32 or fp16", spec.numbers()), items);
   const std::int64_t n = items.size(0);

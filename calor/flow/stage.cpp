@@ -66,6 +66,7 @@ Stage::Stage(const ModelOptions& options, std::size_t index, std::optional<path:
              const data::ItemSpec& items, at::Device device)
     : step_(step),
       predicts_data_(options.stages.predicted == PredictedEnd::data),
+      is_map_(options.stages.maps),
       classes_(items.classes()),
       space_(make_space(options, step, items, device)),
       times_(make_times(options, space_)),
@@ -78,6 +79,8 @@ double Stage::least_s(double t_eps) const {
   const bool begins_with_noise = step_ && step_->start > 0 && predicts_data_;
   return objective_.predicts_exact_velocity() || begins_with_noise ? 0 : t_eps;
 }
+
+at::Tensor Stage::fed_time(const at::Tensor& t) const { return step_ ? 1 - t : t; }
 
 bool Stage::predicts_velocity() const {
   return objective_.options().prediction == objective::Quantity::v;
@@ -106,6 +109,16 @@ at::Tensor Stage::predict(const at::Tensor& z, const at::Tensor& t, const Given&
 at::Tensor Stage::predict(const at::Tensor& z, const at::Tensor& t, const Given& given) const {
   net::ForwardContext context;
   return predict(z, t, given, context);
+}
+
+at::Tensor Stage::map(const at::Tensor& z, const Given& given, net::ForwardContext& context) const {
+  const at::Tensor said = predict(z, at::zeros({z.size(0)}, z.options()), given, context);
+  return predicts_velocity() ? z + said : said;
+}
+
+at::Tensor Stage::map(const at::Tensor& z, const Given& given) const {
+  net::ForwardContext context;
+  return map(z, given, context);
 }
 
 // Guidance is linear in the prediction, so it may be mixed before or after it is made clean; the

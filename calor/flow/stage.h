@@ -50,8 +50,15 @@ class Stage {
   at::Tensor velocity(const at::Tensor& z, const at::Tensor& t, const Given& given, double t_eps,
                       const GuidanceOptions& guidance = {}) const;
 
+  // A student's stage: a map of one evaluation from the right end z to the left one. The network
+  // says the left end itself where it predicts x, else the way there, from which a teacher's
+  // velocity is a good beginning. No velocity, hence no density.
+  bool is_map() const { return is_map_; }
+  at::Tensor map(const at::Tensor& z, const Given& given) const;
+  at::Tensor map(const at::Tensor& z, const Given& given, net::ForwardContext& context) const;
+
   // The time that the network is fed, and the sign of its velocity, for a time of the path.
-  at::Tensor fed_time(const at::Tensor& t) const { return step_ ? 1 - t : t; }
+  at::Tensor fed_time(const at::Tensor& t) const;
   double velocity_sign() const { return step_ ? -1 : 1; }
   bool predicts_velocity() const;
   // The smallest s at which velocity() may be asked: `t_eps` where it has no limit at s = 0.
@@ -72,6 +79,7 @@ class Stage {
 
   std::optional<path::StageStep> step_;
   bool predicts_data_;
+  bool is_map_;
   std::int64_t classes_;
   path::PictureSpace space_;
   path::TrainingTimes times_;

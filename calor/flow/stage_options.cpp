@@ -76,11 +76,15 @@ void StageOptions::declare(config::Options& options) {
   options.add("stages.particles", particles, particle_kinds, "what a stage trains on");
   options.add("stages.warm_start", warm_start,
               "a stage begins with the weights of the one before (pushed particles only)");
+  options.add("stages.maps", maps,
+              "a distilled student: each stage carries its right end to its left one in one "
+              "evaluation (calor distill sets this)");
   options.add("stages.times_per_pair", times_per_pair, {1, 1000}, "",
               "times drawn for each pair of data and noise in a step");
-  options.add("stages.widths", widths, {1, 16384}, "",
-              "mlp.width, net.width or unet.channels of each stage, data to noise; []: the same for "
-              "all");
+  options.add(
+      "stages.widths", widths, {1, 16384}, "",
+      "mlp.width, net.width or unet.channels of each stage, data to noise; []: the same for "
+      "all");
   options.add("stages.depths", depths, {1, 256}, "",
               "mlp.layers, net.depth or unet.blocks of each stage, data to noise; []: the same for "
               "all");

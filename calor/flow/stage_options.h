@@ -33,6 +33,8 @@ struct StageOptions {
   Particles particles = Particles::pushed;
   PredictedEnd predicted = PredictedEnd::left;
   bool warm_start = true;
+  // A student: each stage is a map of one evaluation from its right end to its left one.
+  bool maps = false;
   std::int64_t times_per_pair = 1;
   // Of each stage's network; empty: all the same.
   std::vector<double> widths;  // mlp.width, net.width or unet.channels

@@ -86,6 +86,7 @@ Solution integrate_stage(const flow::Stage& stage, const at::Tensor& z, const fl
 Solution run_stage(const flow::Stage& stage, const at::Tensor& z, const flow::Given& given,
                    const SolverOptions& solver, const flow::GuidanceOptions& guidance,
                    const Observe& observe) {
+  if (stage.is_map()) return {.sample = stage.map(z, given), .nfe = 1};
   if (is_ode(solver.solver)) return integrate_stage(stage, z, given, solver, guidance);
   const Denoise denoise = [&](const at::Tensor& state, double t) {
     return stage.clean(state, t, given, guidance);
@@ -97,9 +98,9 @@ Solution run_stage(const flow::Stage& stage, const at::Tensor& z, const flow::Gi
 }
 
 // The whole chain as one path, where its stages predict the data and the solver steps on paths.
-std::optional<path::PictureSpace> chain_space(const flow::Flow& flow, const SolverOptions& options,
-                                              std::size_t last) {
-  if (!predicts_data(flow) || is_ode(options.solver) || last > 0) return std::nullopt;
+std::optional<path::PictureSpace> chain_space(const flow::Flow& flow,
+                                              const SolverOptions& options) {
+  if (!predicts_data(flow) || is_ode(options.solver)) return std::nullopt;
   std::vector<std::shared_ptr<const path::SpectralPath>> paths;
   for (std::size_t n = 0; n < flow.size(); ++n) paths.push_back(flow.stage(n).space().path);
   const data::ItemSpec& items = flow.items();
@@ -123,14 +124,16 @@ Solution run_chain(const flow::Flow& flow, const path::PictureSpace& space, cons
   return sample(space, denoise, z, default_grid(chain, options.solver), options.solver, observe);
 }
 
-Generated generate_stages(const flow::Flow& flow, std::size_t last, const at::Tensor& noise,
-                          const flow::Given& given, const GenerateOptions& options,
-                          const OnBatch& on_batch, const Observe& observe) {
+Generated generate_stages(const flow::Flow& flow, std::size_t first, std::size_t last,
+                          const at::Tensor& noise, const flow::Given& given,
+                          const GenerateOptions& options, const OnBatch& on_batch,
+                          const Observe& observe) {
   const c10::NoGradGuard no_grad;
   Generated out;
   std::vector<at::Tensor> parts;
   const auto steps = shared_steps(flow, options.solver);
-  const auto whole = chain_space(flow, options.solver, last);
+  const bool all = first == flow.size() && last == 0;
+  const auto whole = all ? chain_space(flow, options.solver) : std::nullopt;
   for (std::int64_t start = 0; start < noise.size(0) && !interrupted(); start += options.batch) {
     const std::int64_t count = std::min(options.batch, noise.size(0) - start);
     at::Tensor z = noise.narrow(0, start, count).to(flow.device(), at::kFloat);
@@ -142,9 +145,10 @@ Generated generate_stages(const flow::Flow& flow, std::size_t last, const at::Te
       z = solution.sample;
       nfe = solution.nfe;
     }
-    for (std::size_t n = whole ? last : flow.size(); n-- > last;) {
+    for (std::size_t n = whole ? last : first; n-- > last;) {
       SolverOptions solver = options.solver;
       solver.steps = steps[n];
+      if (!whole && predicts_data(flow) && !is_ode(solver.solver)) solver.solver = Solver::adams;
       const Solution solution = run_stage(flow.stage(n), z, own, solver, options.guidance,
                                           start == 0 ? observe : Observe{});
       z = solution.sample;
@@ -163,12 +167,13 @@ Generated generate_stages(const flow::Flow& flow, std::size_t last, const at::Te
 Generated generate(const flow::Flow& flow, const at::Tensor& noise, const flow::Given& given,
                    const GenerateOptions& options, const OnBatch& on_batch,
                    const Observe& observe) {
-  return generate_stages(flow, 0, noise, given, options, on_batch, observe);
+  return generate_stages(flow, flow.size(), 0, noise, given, options, on_batch, observe);
 }
 
-Generated generate_down_to(const flow::Flow& flow, std::size_t last, const at::Tensor& noise,
-                           const flow::Given& given, const GenerateOptions& options) {
-  return generate_stages(flow, last, noise, given, options, {}, {});
+Generated generate_between(const flow::Flow& flow, std::size_t from, std::size_t to,
+                           const at::Tensor& states, const flow::Given& given,
+                           const GenerateOptions& options) {
+  return generate_stages(flow, from, to, states, given, options, {}, {});
 }
 
 }  // namespace calor::solve

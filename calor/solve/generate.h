@@ -50,8 +50,11 @@ Generated generate(const flow::Flow& flow, const at::Tensor& noise, const flow::
                    const GenerateOptions& options, const OnBatch& on_batch = {},
                    const Observe& observe = {});
 
-// As above up to stage `last` only: the particles at its left end (0: the data).
-Generated generate_down_to(const flow::Flow& flow, std::size_t last, const at::Tensor& noise,
-                           const flow::Given& given, const GenerateOptions& options);
+// As above from one border of the chain to another nearer to the data; borders count from the data
+// (0) to noise (the number of stages), `states` are those at border `from`. Stages that predict the
+// data are run one by one, by ODE solvers only: other solvers give way to `adams`.
+Generated generate_between(const flow::Flow& flow, std::size_t from, std::size_t to,
+                           const at::Tensor& states, const flow::Given& given,
+                           const GenerateOptions& options);
 
 }  // namespace calor::solve

@@ -17,6 +17,10 @@ StageField::StageField(const flow::Stage& stage, at::IntArrayRef item_shape, flo
       guidance_(guidance),
       exact_(stage.objective().predicts_exact_velocity()) {
   shape_.insert(shape_.begin(), -1);
+  if (!stage.is_map()) return;
+  throw usage_error("a flow, which has a velocity",
+                    "a distilled student: its stages are maps from noise to data",
+                    "score its teacher; a map of one evaluation has no likelihood");
 }
 
 at::Tensor StageField::items(const at::Tensor& x) const { return x.reshape(shape_); }

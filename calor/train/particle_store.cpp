@@ -100,17 +100,16 @@ at::Tensor map_store(const Store& store, const data::ItemSpec& spec) {
 }  // namespace
 
 std::optional<at::Tensor> fill_store(
-    const StoreRequest& request,
-    const std::function<at::Tensor(std::int64_t, std::int64_t)>& make,
+    const StoreRequest& request, const std::function<at::Tensor(std::int64_t, std::int64_t)>& make,
     const std::function<void(std::int64_t)>& progress) {
   const at::ScalarType type = request.kind == ParticleStore::fp16 ? at::kHalf : at::kFloat;
-  const Store store{.file = request.file,
-                    .rows = request.rows,
-                    .row_bytes = request.spec.numbers() *
-                                 static_cast<std::int64_t>(c10::elementSize(type)),
-                    .chunk = request.chunk,
-                    .identity = request.identity,
-                    .type = type};
+  const Store store{
+      .file = request.file,
+      .rows = request.rows,
+      .row_bytes = request.spec.numbers() * static_cast<std::int64_t>(c10::elementSize(type)),
+      .chunk = request.chunk,
+      .identity = request.identity,
+      .type = type};
   const std::int64_t done = chunks_done(store);
   if (done < store.chunks()) {
     begin_journal(store, done);

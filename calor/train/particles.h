@@ -23,11 +23,11 @@ struct PushOptions {
 };
 
 // Carries every item of `left` through the stage, from its left end to its right one, into `file`
-// (raw numbers, in order), and returns them as a set with the same labels and conditions. Each chunk
-// is on disk, with its checksum in FILE.journal, before the next begins: interrupted at any moment,
-// the same call goes on with the next chunk and ends with the same bytes. `weights_checksum` names
-// the trained weights: Error where the file belongs to others. `progress` is told the rows done.
-// Nothing is returned where a signal asked to stop.
+// (raw numbers, in order), and returns them as a set with the same labels and conditions. Each
+// chunk is on disk, with its checksum in FILE.journal, before the next begins: interrupted at any
+// moment, the same call goes on with the next chunk and ends with the same bytes.
+// `weights_checksum` names the trained weights: Error where the file belongs to others. `progress`
+// is told the rows done. Nothing is returned where a signal asked to stop.
 std::shared_ptr<data::Dataset> push_particles(const flow::Flow& flow, std::size_t stage,
                                               const data::Dataset& left,
                                               const std::filesystem::path& file,

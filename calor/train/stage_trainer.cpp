@@ -128,6 +128,7 @@ at::Tensor StageTrainer::drop_labels(const at::Tensor& labels,
 // key.
 at::Tensor StageTrainer::batch_loss(const data::Batch& batch, std::int64_t start,
                                     std::span<const RandomKey> keys, bool training) {
+  if (stage_.is_map()) return map_loss(batch, start, keys, training);
   const auto count = static_cast<std::int64_t>(keys.size());
   const objective::Objective& objective = stage_.objective();
   const auto& stages = config_.model.stages;
@@ -167,6 +168,21 @@ at::Tensor StageTrainer::batch_loss(const data::Batch& batch, std::int64_t start
   if (options.layer_sync == 0) return loss;
   return loss - options.layer_sync *
                     objective::layer_similarity(context.tokens.at(0), context.tokens.at(1));
+}
+
+// The mean square of what the map misses the left ends by.
+at::Tensor StageTrainer::map_loss(const data::Batch& batch, std::int64_t start,
+                                  std::span<const RandomKey> keys, bool training) {
+  const auto count = static_cast<std::int64_t>(keys.size());
+  const auto& set = training ? task_.right : task_.validation_right;
+  data::Batch right;
+  right.indices.assign(batch.indices.begin() + start, batch.indices.begin() + start + count);
+  set->fill(right, 0, 0, false);
+  const auto given = flow::Given{.labels = right.labels, .condition = right.condition}.to(device_);
+  net::ForwardContext context;
+  if (training) context.dropout = keys[0].child(static_cast<std::uint64_t>(RandomUse::dropout));
+  const at::Tensor left = batch.items.narrow(0, start, count).to(device_);
+  return at::mse_loss(stage_.map(right.items.to(device_), given, context), left);
 }
 
 // Sums gradients over micro-batches, weighted so that the result is that of the whole batch.
@@ -288,6 +304,8 @@ void StageTrainer::save() {
 const at::Tensor& StageTrainer::final_weights() const {
   return best_.weights.defined() ? best_.weights : optimiser_.ema;
 }
+
+double StageTrainer::best_loss() const { return best_.weights.defined() ? best_.loss : NAN; }
 
 void StageTrainer::with_average(const std::function<void(flow::Flow&)>& use) {
   const SwappedWeights average(stage_.network().parameters().flat(), final_weights());

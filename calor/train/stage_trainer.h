@@ -41,6 +41,8 @@ class TrainObserver {
   virtual void on_stage_end(const StageTrainer& /*trainer*/) {}
   // Particles carried through a trained stage: `done` of `total` rows.
   virtual void on_push(std::size_t /*stage*/, std::int64_t /*done*/, std::int64_t /*total*/) {}
+  // What a teacher makes of noise, at a border of its stages: `done` of `total` items.
+  virtual void on_states(std::size_t /*border*/, std::int64_t /*done*/, std::int64_t /*total*/) {}
   virtual void on_warning(const std::string& /*text*/) {}
 };
 
@@ -51,7 +53,9 @@ struct StageTask {
   std::size_t stage = 0;
   std::shared_ptr<const data::Dataset> set;
   std::shared_ptr<const data::Dataset> validation;  // none: no validation
-  std::filesystem::path folder;                     // holds checkpoints/; must exist
+  // A map (flow::Stage::map): the right ends of the items of `set` and of `validation`, by number.
+  std::shared_ptr<const data::Dataset> right = {}, validation_right = {};
+  std::filesystem::path folder = {};  // holds checkpoints/; must exist
   // The weights to begin with, where training has not begun yet; undefined: drawn.
   at::Tensor warm_start;
   // Called after each checkpoint, before the observer.
@@ -74,6 +78,9 @@ class StageTrainer {
   // The weights to keep: the average with the best validation loss, or the last average.
   const at::Tensor& final_weights() const;
 
+  // The best loss on held-out items; NaN where there was none.
+  double best_loss() const;
+
   bool is_finished() const { return progress_.step >= config_.train.steps; }
   const RunConfig& config() const { return config_; }
   const flow::Flow& flow() const { return flow_; }
@@ -86,6 +93,8 @@ class StageTrainer {
   double accumulate_gradients(const data::Batch& batch);
   at::Tensor batch_loss(const data::Batch& batch, std::int64_t start,
                         std::span<const RandomKey> keys, bool training);
+  at::Tensor map_loss(const data::Batch& batch, std::int64_t start, std::span<const RandomKey> keys,
+                      bool training);
   at::Tensor drop_labels(const at::Tensor& labels, std::span<const RandomKey> keys) const;
   RandomKey stage_key(RandomUse use) const;
   void validate();

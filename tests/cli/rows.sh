@@ -65,6 +65,20 @@ for solver in dopri5 tsit5 adams abm rk4 midpoint heun euler spectral-2m; do
   "$CALOR" sample together --solver $solver --steps 12 --count 100 --out p.npy --quiet || fail "--solver $solver on a chain"
 done
 
+# Students: maps of one evaluation each, which go on where they were and have no likelihood.
+distil=("$CALOR" distill together --pairs 2000 --held-out 200 train.steps=30 --quiet)
+"${distil[@]}" --stages 2 --grouping measured --trial-steps 10 --run students || fail "distill"
+cp students/model.safetensors first.safetensors
+"${distil[@]}" --stages 2 --grouping measured --trial-steps 10 --run students || fail "distill again"
+cmp first.safetensors students/model.safetensors || fail "distilling again changes nothing"
+"$CALOR" sample students --count 50 --out p.npy --json 2>/dev/null | grep -q '"solver": "map"' || fail "sample a student"
+"$CALOR" evaluate students --count 200 --json 2>/dev/null | grep -q wasserstein2 || fail "evaluate a student"
+expect 2 "student" "$CALOR" score students
+expect 2 "student" "$CALOR" distill students --stages 1 --run others
+expect 2 "stages 1 to" "${distil[@]}" --stages 9 --run others
+expect 2 "train.\*" "${distil[@]}" --stages 2 --run others mlp.width=8
+expect 2 "began with" "${distil[@]}" --stages 1 --run students
+
 # What can be wrong.
 train=("$CALOR" train lfm-table "${small[@]}" --run bad)
 printf 'a,b\n1,2\n3\n' >ragged.csv

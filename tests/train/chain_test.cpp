@@ -211,7 +211,9 @@ TEST(Chain, CarriesPicturesAndTheirMirrorImages) {
   EXPECT_EQ(fs::file_size(folder.path() / "particles/1.f16"), 2U * 20 * 24);
   EXPECT_EQ(fs::file_size(folder.path() / "particles/2.f16"), 2U * 20 * 24);
   const auto model = flow::load_model(folder.path() / "model.safetensors", at::kCPU);
-  const auto count = [&](std::size_t n) { return model.flow->stage(n).network().parameters().count(); };
+  const auto count = [&](std::size_t n) {
+    return model.flow->stage(n).network().parameters().count();
+  };
   EXPECT_GT(count(0), count(1));
   EXPECT_GT(count(1), count(2));
 }

@@ -1,0 +1,214 @@
+// Students of trained chains: which stages they take the place of, and what they learn.
+#include "calor/train/distil.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+
+#include "calor/core/error.h"
+#include "calor/io/atomic_file.h"
+#include "calor/solve/flow_density.h"
+#include "calor/train/trainer.h"
+#include "tests/support/folder.h"
+
+namespace calor::train {
+namespace {
+
+namespace fs = std::filesystem;
+using test::Folder;
+
+// Students that are one gain for all modes, on Gaussian data of variances C: the group's map takes
+// sqrt(c_r) e to sqrt(c_l) e per mode, and the best gain g misses it by
+// e = sum c_l - (sum sqrt(c_l c_r))^2 / sum c_r, c = 1 + e^(-2 T)(C - 1)  (METHODS: distillation).
+std::vector<std::vector<double>> scalar_students(const std::vector<double>& variances,
+                                                 const std::vector<double>& borders) {
+  const std::size_t stages = borders.size() - 1;
+  std::vector<std::vector<double>> error(stages, std::vector<double>(stages, INFINITY));
+  for (std::size_t l = 0; l < stages; ++l) {
+    for (std::size_t r = l; r < stages; ++r) {
+      double left = 0, right = 0, both = 0;
+      for (const double variance : variances) {
+        const double c_l = 1 + std::exp(-2 * borders[l]) * (variance - 1);
+        const double c_r = 1 + std::exp(-2 * borders[r + 1]) * (variance - 1);
+        left += c_l;
+        right += c_r;
+        both += std::sqrt(c_l * c_r);
+      }
+      error[l][r] = left - both * both / right;
+    }
+  }
+  return error;
+}
+
+double sum_of(const std::vector<std::vector<double>>& error,
+              const std::vector<StageGroup>& groups) {
+  double sum = 0;
+  for (const auto& group : groups) {
+    sum += error[static_cast<std::size_t>(group.first)][static_cast<std::size_t>(group.last)];
+  }
+  return sum;
+}
+
+// The least sum over all ways to cut `stages` into `groups`.
+double brute_force(const std::vector<std::vector<double>>& error, int begin, int groups) {
+  const auto stages = static_cast<int>(error.size());
+  if (groups == 1) return sum_of(error, {{.first = begin, .last = stages - 1}});
+  double best = INFINITY;
+  for (int last = begin; last + groups <= stages; ++last) {
+    best = std::min(best, sum_of(error, {{.first = begin, .last = last}}) +
+                              brute_force(error, last + 1, groups - 1));
+  }
+  return best;
+}
+
+TEST(Grouping, DynamicProgrammeFindsTheLeastSum) {
+  const std::vector<double> variances{9, 4, 1, 0.3, 0.05, 0.01};
+  const auto error =
+      scalar_students(variances, {0, 0.025, 0.056, 0.095, 0.144, 0.205, 0.281, 0.6, 6});
+  bool better_than_equal = false;
+  for (int groups = 1; groups <= 8; ++groups) {
+    const auto best = best_groups(error, groups);
+    ASSERT_EQ(best.size(), static_cast<std::size_t>(groups));
+    EXPECT_EQ(best.front().first, 0);
+    EXPECT_EQ(best.back().last, 7);
+    for (std::size_t g = 1; g < best.size(); ++g) {
+      EXPECT_EQ(best[g].first, best[g - 1].last + 1);
+    }
+    const double sum = sum_of(error, best);
+    EXPECT_NEAR(sum, brute_force(error, 0, groups), 1e-12) << groups;
+    const double equal = sum_of(error, equal_groups(8, groups));
+    EXPECT_LE(sum, equal + 1e-12);
+    better_than_equal = better_than_equal || sum < 0.9 * equal;
+  }
+  EXPECT_TRUE(better_than_equal);
+}
+
+TEST(Grouping, EqualNumbersOfStages) {
+  EXPECT_EQ(equal_groups(5, 2), (std::vector<StageGroup>{{0, 1}, {2, 4}}));
+  EXPECT_EQ(equal_groups(3, 3), (std::vector<StageGroup>{{0, 0}, {1, 1}, {2, 2}}));
+}
+
+flow::ModelOptions chain_of_three() {
+  flow::ModelOptions options;
+  options.kind = net::NetworkKind::mlp;
+  options.mlp.width = 24;
+  options.mlp.layers = 2;
+  options.mlp.activation = net::Activation::silu;
+  options.stages.gammas = {0.1, 0.3};
+  options.time.law = path::TimeLaw::uniform;
+  options.objective.prediction = objective::Quantity::v;
+  options.objective.t_eps = 0;
+  options.objective.blur_term = objective::BlurTerm::exact;
+  return options;
+}
+
+TEST(Students, ModelOfTheGroups) {
+  flow::ModelOptions teacher = chain_of_three();
+  teacher.stages.widths = {8, 16, 32};
+  const auto two = student_model(teacher, {{0, 1}, {2, 2}});
+  EXPECT_TRUE(two.stages.maps);
+  EXPECT_EQ(two.stages.gammas, (std::vector<double>{0.1 + 0.3}));
+  EXPECT_EQ(two.stages.widths, (std::vector<double>{16, 32}));
+  const auto one = student_model(teacher, {{0, 2}});
+  EXPECT_FALSE(one.stages.is_chain());
+  EXPECT_EQ(one.mlp.width, 32);
+  EXPECT_THROW(student_model(teacher, equal_groups(4, 4)), Error);
+  EXPECT_THROW(student_model(two, {{0, 1}}), Error);
+}
+
+RunConfig config_of(const flow::ModelOptions& model, std::int64_t steps) {
+  RunConfig config;
+  config.model = model;
+  config.train.steps = steps;
+  config.train.batch = 128;
+  config.train.warmup = 2;
+  config.train.lr = 5e-3;
+  config.train.ema = 0.98;
+  config.train.checkpoint_every = 200;
+  config.train.validate_every = 100;
+  config.train.precision = net::Precision::fp32;
+  config.train.products = net::Products::standard;
+  config.sampling.solver.solver = solve::Solver::adams;
+  return config;
+}
+
+// A teacher trained on a correlated Gaussian.
+flow::LoadedModel trained_teacher(const fs::path& folder) {
+  const at::Tensor e = at::randn({2000, 2}, at::detail::createCPUGenerator(1));
+  const at::Tensor mix = at::tensor({0.6F, 0.3F, 0.0F, 0.4F}).view({2, 2});
+  data::ItemSpec spec{.channels = 2, .height = 1, .width = 1, .class_names = {}};
+  spec.kind = data::ItemKind::rows;
+  const data::TrainingData data{.train = data::make_float_dataset(spec, at::mm(e, mix)),
+                                .validation = {},
+                                .notes = {{"calor.points", "test"}},
+                                .description = {}};
+  TrainObserver quiet;
+  Trainer(config_of(chain_of_three(), 300), data, folder, at::kCPU, quiet).run();
+  return flow::load_model(folder / "model.safetensors", at::kCPU);
+}
+
+Outcome distil(const flow::LoadedModel& teacher, DistilOptions options, std::int64_t steps,
+               const fs::path& folder) {
+  options.pairs = 3000;
+  options.held_out = 500;
+  TrainObserver quiet;
+  return Distiller(teacher, "teacher", options, config_of(chain_of_three(), steps), folder, quiet)
+      .run();
+}
+
+// The root mean square distance between what student and teacher make of the same fresh noise,
+// whose deviation is about .5 in each coordinate.
+double distance(const flow::LoadedModel& teacher, const fs::path& student_folder) {
+  const auto student = flow::load_model(student_folder / "model.safetensors", at::kCPU);
+  const at::Tensor noise = teacher.flow->initial_noise(solve::sampling_keys(77, 0, 500));
+  const auto options = solve::options_from_notes(teacher.notes, "teacher");
+  const flow::Given given{.labels = at::zeros({500}, at::kLong), .condition = {}};
+  const auto made = solve::generate(*student.flow, noise, given, options);
+  EXPECT_EQ(made.nfe, static_cast<std::int64_t>(student.flow->size()));
+  const auto wanted = solve::generate(*teacher.flow, noise, given, options);
+  return (made.items - wanted.items).square().mean().sqrt().item<double>();
+}
+
+TEST(SlowStudents, MakeOfNoiseWhatTheirTeacherMakes) {
+  Folder teacher_folder;
+  const auto teacher = trained_teacher(teacher_folder.path());
+  for (const std::int64_t stages : {1, 2}) {
+    Folder folder;
+    EXPECT_EQ(distil(teacher, {.stages = stages}, 600, folder.path()), Outcome::finished);
+    // A map that had learnt nothing would be about .5 away.
+    EXPECT_LE(distance(teacher, folder.path()), 0.05) << stages;
+    // The same call again finds all done and changes nothing.
+    const std::string before = io::read_text(folder.path() / "model.safetensors");
+    EXPECT_EQ(distil(teacher, {.stages = stages}, 600, folder.path()), Outcome::finished);
+    EXPECT_EQ(io::read_text(folder.path() / "model.safetensors"), before);
+  }
+}
+
+TEST(Students, GoOnWhereTheyWereAndHaveNoDensity) {
+  Folder teacher_folder;
+  const auto teacher = trained_teacher(teacher_folder.path());
+  const DistilOptions options{.stages = 2, .grouping = Grouping::measured, .trial_steps = 20};
+  Folder whole, cut;
+  EXPECT_EQ(distil(teacher, options, 40, whole.path()), Outcome::finished);
+  EXPECT_TRUE(fs::exists(whole.path() / "trials/0-2/error.txt"));
+  fs::copy(whole.path(), cut.path(), fs::copy_options::recursive);
+  // As if killed while the second student was trained, with a pair store cut short.
+  fs::remove(cut.path() / "model.safetensors");
+  fs::remove_all(cut.path() / "stages/2");
+  fs::resize_file(cut.path() / "pairs/border-0.f32", 1000);
+  EXPECT_EQ(distil(teacher, options, 40, cut.path()), Outcome::finished);
+  EXPECT_EQ(io::read_text(cut.path() / "model.safetensors"),
+            io::read_text(whole.path() / "model.safetensors"));
+  const auto student = flow::load_model(whole.path() / "model.safetensors", at::kCPU);
+  const flow::Given given{.labels = at::zeros({3}, at::kLong), .condition = {}};
+  EXPECT_THROW(solve::flow_log_density(*student.flow, at::zeros({3, 2}), given, {}), Error);
+  TrainObserver quiet;
+  EXPECT_THROW(
+      Distiller(student, "student", options, config_of(chain_of_three(), 40), cut.path(), quiet),
+      Error);
+}
+
+}  // namespace
+}  // namespace calor::train
