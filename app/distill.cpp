@@ -1,13 +1,10 @@
 // calor distill: from a trained flow to maps of one evaluation each.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include <cmath>
 #include <filesystem>
 #include <memory>
 
 #include "app/command.h"
-#include "app/run_argument.h"
 #include "app/run_lock.h"
 #include "app/train_observer.h"
 #include "calor/core/error.h"
@@ -81,9 +78,8 @@ nlohmann::ordered_json run_distill(const Globals& globals, DistillArguments a) {
   const fs::path file = flow::model_file_of(a.teacher);
   const flow::LoadedModel teacher = flow::load_model(file, device);
   const fs::path run = a.run.empty() ? fs::path("runs") / "student" : fs::path(a.run);
-  a.options.grouping =
-      a.grouping == "measured" ? train::Grouping::measured : train::Grouping::equal;
-  a.options.store = a.store == "fp16" ? train::ParticleStore::fp16 : train::ParticleStore::fp32;
+  a.options.grouping = config::value_of(train::groupings, a.grouping);
+  a.options.store = config::value_of(train::particle_stores, a.store);
   if (a.options.pairs < 2 * a.options.held_out) {
     throw usage_error("at least twice as many --pairs as --held-out",
                       fmt::format("{} and {}", a.options.pairs, a.options.held_out),
@@ -140,7 +136,7 @@ void add_distill(CLI::App& program, Globals& globals) {
       .add_option("--grouping", a->grouping,
                   "which stages a map takes the place of: equal numbers, or the groups whose "
                   "students, tried briefly, miss held-out pairs least")
-      ->check(CLI::IsMember({"equal", "measured"}))
+      ->check(CLI::IsMember(config::names_of(train::groupings)))
       ->capture_default_str();
   command.add_option("--pairs", a->options.pairs, "items that the teacher makes to learn from")
       ->check(CLI::Range(std::int64_t{100}, std::int64_t{1'000'000'000}))
@@ -152,7 +148,7 @@ void add_distill(CLI::App& program, Globals& globals) {
       ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();
   command.add_option("--store", a->store, "how the pairs lie in their files")
-      ->check(CLI::IsMember({"fp32", "fp16"}))
+      ->check(CLI::IsMember(config::names_of(train::particle_stores)))
       ->capture_default_str();
   a->machine.add_to(command);
   set_work(command, globals, [&globals, a] { return run_distill(globals, *a); });

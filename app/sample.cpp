@@ -65,12 +65,12 @@ at::Tensor start_noise(const SampleArguments& arguments, const flow::Flow& flow)
   return noise;
 }
 
-// What the rows of a model with conditions are given: the rows of a file, again and again.
 // A student's stages are maps: no solver integrates them.
 std::string solver_text(const RunModel& model, const solve::GenerateOptions& options) {
   return model.flow->options().stages.maps ? "map" : solve::solver_name(options.solver.solver);
 }
 
+// What the rows of a model with conditions are given: the rows of a file, again and again.
 flow::Given given_of(const SampleArguments& arguments, const RunModel& model, std::int64_t count,
                      std::int64_t columns) {
   const data::ItemSpec& items = model.flow->items();

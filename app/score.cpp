@@ -31,29 +31,14 @@ struct ScoreArguments {
   Machine machine;
 };
 
-template <class E, std::size_t n>
-E choice_of(const config::Choice<E> (&choices)[n], const std::string& name) {
-  for (const auto& choice : choices) {
-    if (name == choice.name) return choice.value;
-  }
-  return choices[0].value;  // the command line has checked the name
-}
-
-template <class E, std::size_t n>
-std::vector<std::string> names_of(const config::Choice<E> (&choices)[n]) {
-  std::vector<std::string> names;
-  for (const auto& choice : choices) names.emplace_back(choice.name);
-  return names;
-}
-
 solve::FlowDensityOptions density_options(const ScoreArguments& a) {
   solve::FlowDensityOptions options;
-  options.ode.method = choice_of(solve::ode_methods, a.method);
+  options.ode.method = config::value_of(solve::ode_methods, a.method);
   options.ode.rtol = a.rtol;
   options.ode.atol = a.atol;
   options.ode.steps = a.steps;
   options.ode.per_row = a.per_row;
-  options.divergence = {.kind = choice_of(solve::divergence_kinds, a.divergence),
+  options.divergence = {.kind = config::value_of(solve::divergence_kinds, a.divergence),
                         .probes = a.probes,
                         .gaussian = a.gaussian,
                         .seed = static_cast<std::uint64_t>(a.seed)};
@@ -68,7 +53,7 @@ constexpr double least_fp32_tolerance = 1e-6;
 at::ScalarType type_for(const ScoreArguments& a, const flow::Flow& flow) {
   if (a.precision != "auto") return a.precision == "fp64" ? at::kDouble : at::kFloat;
   const bool wide = flow.options().kind == net::NetworkKind::mlp &&
-                    solve::is_adaptive(choice_of(solve::ode_methods, a.method)) &&
+                    solve::is_adaptive(config::value_of(solve::ode_methods, a.method)) &&
                     std::min(a.rtol, a.atol) < least_fp32_tolerance;
   return wide ? at::kDouble : at::kFloat;
 }
@@ -189,7 +174,7 @@ nlohmann::ordered_json run_score(const Globals& globals, const ScoreArguments& a
                               "dimension",
                               nll.original.mean, nll.original.standard_error, nll.bits.mean));
   answer(globals, fmt::format("     {}", scores.rows.note));
-  const bool adaptive = solve::is_adaptive(choice_of(solve::ode_methods, a.method));
+  const bool adaptive = solve::is_adaptive(config::value_of(solve::ode_methods, a.method));
   const std::string how = adaptive ? fmt::format("at rtol {:g}, atol {:g}", a.rtol, a.atol)
                                    : fmt::format("in {} steps a stage", a.steps);
   const std::string precision = model.flow->type() == at::kDouble ? "fp64" : "fp32";
@@ -235,7 +220,7 @@ void add_options(CLI::App& command, ScoreArguments& a) {
       ->check(CLI::Range(std::int64_t{2}, std::int64_t{100'000'000}))
       ->capture_default_str();
   command.add_option("--divergence", a.divergence, "exact, hutchinson or hutch++")
-      ->check(CLI::IsMember(names_of(solve::divergence_kinds)))
+      ->check(CLI::IsMember(config::names_of(solve::divergence_kinds)))
       ->capture_default_str();
   command.add_option("--probes", a.probes, "of the estimated divergences")
       ->check(CLI::Range(1, 100'000))
@@ -245,7 +230,7 @@ void add_options(CLI::App& command, ScoreArguments& a) {
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
   command.add_option("--method", a.method, "how the ODE is solved")
-      ->check(CLI::IsMember(names_of(solve::ode_methods)))
+      ->check(CLI::IsMember(config::names_of(solve::ode_methods)))
       ->capture_default_str();
   command
       .add_option(

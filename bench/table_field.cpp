@@ -201,9 +201,7 @@ int measure(const Settings& settings) {
   const c10::NoGradGuard no_grad;
   solve::OdeOptions ode{
       .rtol = settings.tolerance, .atol = settings.tolerance, .steps = settings.ode_steps};
-  for (const auto& choice : solve::ode_methods) {
-    if (settings.method == choice.name) ode.method = choice.value;
-  }
+  ode.method = config::value_of(solve::ode_methods, settings.method);
   const at::Tensor rows = file.at("rows");
   push_all(flow, rows.narrow(0, 0, 1000), ode);
   for (const auto& work : settings.work) {
@@ -244,10 +242,8 @@ int main(int argc, char** argv) {
   program.add_option("--tolerance", settings.tolerance, "rtol and atol")
       ->check(CLI::Range(1e-12, 1.0))
       ->capture_default_str();
-  std::vector<std::string> methods;
-  for (const auto& choice : solve::ode_methods) methods.emplace_back(choice.name);
   program.add_option("--method", settings.method, "how the equation is solved")
-      ->check(CLI::IsMember(methods))
+      ->check(CLI::IsMember(config::names_of(solve::ode_methods)))
       ->capture_default_str();
   program.add_option("--ode-steps", settings.ode_steps, "of methods with fixed steps")
       ->check(CLI::Range(1, 1'000'000))

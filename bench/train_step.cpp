@@ -13,10 +13,9 @@
 #include <chrono>
 #include <cstdio>
 
+#include "bench/picture_step.h"
 #include "calor/core/device.h"
-#include "calor/flow/flow.h"
 #include "calor/net/precision.h"
-#include "calor/train/optimiser.h"
 
 namespace {
 
@@ -32,35 +31,13 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-flow::Flow make_flow(net::Precision precision) {
+flow::Flow make_flow(const data::ItemSpec& pictures, net::Precision precision) {
   flow::ModelOptions options;
   options.path.kind = path::PathKind::linear;
   options.net = net::jit_size("S", 4);
   options.net.context_tokens = context;
   options.net.context_start = context_start;
-  const data::ItemSpec pictures{.channels = 3,
-                                .height = 32,
-                                .width = 32,
-                                .class_names = std::vector<std::string>(10, "class")};
-  flow::Flow flow(options, pictures, at::kCPU);
-  flow.stage(0).network().set_precision(precision);
-  flow.stage(0).network().parameters().initialise(random_key(0, RandomUse::test));
-  flow.stage(0).network().parameters().flatten(at::kCPU);
-  flow.stage(0).network().parameters().allocate_gradient();
-  return flow;
-}
-
-void one_step(flow::Flow& flow, train::OptimiserState& state, const at::Tensor& x,
-              const at::Tensor& noise, const at::Tensor& t, const at::Tensor& y) {
-  net::Parameters& parameters = flow.stage(0).network().parameters();
-  parameters.flat_gradient().zero_();
-  const auto& objective = flow.stage(0).objective();
-  const at::Tensor z = objective.noisy(x, noise, t);
-  const at::Tensor prediction = flow.stage(0).network().forward({.z = z, .t = t, .y = y});
-  objective.loss(objective.target(x, z, noise, t), prediction, t).mean().backward();
-  const double norm = parameters.flat_gradient().norm().item<double>();
-  at::Tensor weights = parameters.flat();
-  train::update(weights, parameters.flat_gradient(), std::min(1.0, 1 / norm), {.lr = 1e-4}, state);
+  return bench::ready_flow(options, pictures, precision);
 }
 
 // The step's large products alone, forward and the two of backward, at the same sizes and type.
@@ -116,17 +93,14 @@ int main(int argc, char** argv) {
                            : products_name == "standard" ? net::Products::standard
                                                          : net::resolve(net::Products::automatic);
   net::use(products);
-  flow::Flow flow = make_flow(precision);
+  const data::ItemSpec pictures = bench::pictures_of(3, 32);
+  flow::Flow flow = make_flow(pictures, precision);
   auto state = train::OptimiserState::start(flow.stage(0).network().parameters().flat());
-  const auto generator = at::detail::createCPUGenerator(0);
-  const at::Tensor x = at::randn({batch, 3, 32, 32}, generator);
-  const at::Tensor noise = at::randn({batch, 3, 32, 32}, generator);
-  const at::Tensor t = at::rand({batch}, generator);
-  const at::Tensor y = at::arange(batch, at::kLong) % 10;
+  const bench::Example example = bench::random_example(batch, pictures);
   double best = 1e9;
   for (int i = 0; i <= steps; ++i) {
     const auto start = Clock::now();
-    one_step(flow, state, x, noise, t, y);
+    bench::one_step(flow, state, example);
     const double seconds = seconds_since(start);
     if (i == 0) continue;
     best = std::min(best, seconds);

@@ -16,49 +16,23 @@
 #include <cstdio>
 #include <ctime>
 
+#include "bench/picture_step.h"
 #include "calor/core/device.h"
-#include "calor/flow/flow.h"
-#include "calor/train/optimiser.h"
 
 namespace {
 
 using namespace calor;
 using Clock = std::chrono::steady_clock;
 
-flow::Flow make_flow(const std::vector<std::string>& settings, net::Precision precision) {
+flow::Flow make_flow(const std::vector<std::string>& settings, const data::ItemSpec& pictures,
+                     net::Precision precision) {
   flow::ModelOptions model;
   model.path.kind = path::PathKind::linear;
   model.kind = net::NetworkKind::unet;
   config::Options options;
   model.declare(options);
   for (const auto& setting : settings) options.assign(setting, "command line");
-  const data::ItemSpec pictures{.channels = 1,
-                                .height = 28,
-                                .width = 28,
-                                .class_names = std::vector<std::string>(10, "class")};
-  flow::Flow flow(model, pictures, at::kCPU);
-  net::Network& network = flow.stage(0).network();
-  network.set_precision(precision);
-  network.parameters().initialise(random_key(0, RandomUse::test));
-  network.parameters().flatten(at::kCPU);
-  network.parameters().allocate_gradient();
-  return flow;
-}
-
-struct Example {
-  at::Tensor x, noise, t, y;
-};
-
-void one_step(flow::Flow& flow, train::OptimiserState& state, const Example& e) {
-  net::Parameters& parameters = flow.stage(0).network().parameters();
-  parameters.flat_gradient().zero_();
-  const auto& objective = flow.stage(0).objective();
-  const at::Tensor z = objective.noisy(e.x, e.noise, e.t);
-  const at::Tensor prediction = flow.stage(0).network().forward({.z = z, .t = e.t, .y = e.y});
-  objective.loss(objective.target(e.x, z, e.noise, e.t), prediction, e.t).mean().backward();
-  const double norm = parameters.flat_gradient().norm().item<double>();
-  at::Tensor weights = parameters.flat();
-  train::update(weights, parameters.flat_gradient(), std::min(1.0, 1 / norm), {.lr = 1e-4}, state);
+  return bench::ready_flow(model, pictures, precision);
 }
 
 }  // namespace
@@ -79,22 +53,19 @@ int main(int argc, char** argv) {
   program.add_option("settings", settings, "key=value of the network");
   CLI11_PARSE(program, argc, argv);
   at::set_num_threads(threads);
-  flow::Flow flow =
-      make_flow(settings, precision == "bf16" ? net::Precision::bf16 : net::Precision::fp32);
+  const data::ItemSpec pictures_28 = bench::pictures_of(1, 28);
+  flow::Flow flow = make_flow(settings, pictures_28,
+                              precision == "bf16" ? net::Precision::bf16 : net::Precision::fp32);
   const net::Parameters& parameters = flow.stage(0).network().parameters();
   auto state = train::OptimiserState::start(parameters.flat());
-  const auto generator = at::detail::createCPUGenerator(0);
-  const Example example{.x = at::randn({batch, 1, 28, 28}, generator),
-                        .noise = at::randn({batch, 1, 28, 28}, generator),
-                        .t = at::rand({batch}, generator),
-                        .y = at::arange(batch, at::kLong) % 10};
-  one_step(flow, state, example);
+  const bench::Example example = bench::random_example(batch, pictures_28);
+  bench::one_step(flow, state, example);
   double wall = 1e9;
   double processor = 1e9;
   for (int i = 0; i < steps; ++i) {
     const auto start = Clock::now();
     const std::clock_t used = std::clock();
-    one_step(flow, state, example);
+    bench::one_step(flow, state, example);
     processor = std::min(processor, static_cast<double>(std::clock() - used) / CLOCKS_PER_SEC);
     wall = std::min(wall, std::chrono::duration<double>(Clock::now() - start).count());
   }

@@ -33,6 +33,32 @@ struct Choice {
   const char* text;
 };
 
+// The name of a value; empty where no choice has it.
+template <class E, std::size_t n>
+std::string name_of(const Choice<E> (&choices)[n], E value) {
+  for (const auto& choice : choices) {
+    if (choice.value == value) return choice.name;
+  }
+  return {};
+}
+
+// The value of a name that is known to be one of names_of(choices): the command line has checked
+// it.
+template <class E, std::size_t n>
+E value_of(const Choice<E> (&choices)[n], const std::string& name) {
+  for (const auto& choice : choices) {
+    if (name == choice.name) return choice.value;
+  }
+  return choices[0].value;
+}
+
+template <class E, std::size_t n>
+std::vector<std::string> names_of(const Choice<E> (&choices)[n]) {
+  std::vector<std::string> names;
+  for (const auto& choice : choices) names.emplace_back(choice.name);
+  return names;
+}
+
 struct Option {
   std::string key;   // dotted, e.g. "path.a"
   std::string type;  // "true|false", "integer", "number", "numbers", "text", or the choices "a|b|c"

@@ -18,6 +18,11 @@ Error usage_error(std::string expected, std::string found, std::string hint) {
   return {std::move(expected), std::move(found), std::move(hint), ErrorKind::usage};
 }
 
+void require_usage(bool holds, const std::string& expected, const std::string& found,
+                   const std::string& hint) {
+  if (!holds) throw usage_error(expected, found, hint);
+}
+
 std::string system_error_text(int error_number) {
   return std::system_category().message(error_number);
 }

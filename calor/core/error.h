@@ -32,6 +32,10 @@ class Error : public std::runtime_error {
 // A wrong request: the same three parts, exit status 2.
 Error usage_error(std::string expected, std::string found, std::string hint);
 
+// Throws that where the request does not hold.
+void require_usage(bool holds, const std::string& expected, const std::string& found,
+                   const std::string& hint);
+
 // The last system error (errno) in words, for the "found" part of an error.
 std::string system_error_text(int error_number);
 

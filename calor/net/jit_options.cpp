@@ -22,11 +22,6 @@ constexpr std::array named_sizes{
     NamedSize{"H", 1280, 32, 16, 256, 32, 10, 0.2},
 };
 
-void require(bool holds, const std::string& expected, const std::string& found,
-             const std::string& hint) {
-  if (!holds) throw usage_error(expected, found, hint);
-}
-
 }  // namespace
 
 void JitOptions::declare(config::Options& options) {
@@ -66,17 +61,17 @@ JitOptions jit_size(const std::string& name, std::int64_t patch) {
 }
 
 void check_jit(const JitOptions& options, const PictureShape& shape) {
-  require(shape.height % options.patch == 0 && shape.width % options.patch == 0,
-          fmt::format("pictures whose sides are multiples of net.patch = {}", options.patch),
-          fmt::format("{} x {} pixels", shape.width, shape.height),
-          "change net.patch, data.size or data.pad");
-  require(options.width % options.heads == 0 && options.width / options.heads % 4 == 0,
-          "net.width that is a multiple of 4 net.heads",
-          fmt::format("width {}, heads {}", options.width, options.heads), "change either");
-  require(options.context_tokens == 0 || options.context_start < options.depth,
-          "net.context_start below net.depth",
-          fmt::format("start {}, depth {}", options.context_start, options.depth),
-          "let the class tokens enter earlier, or set net.context_tokens=0");
+  require_usage(shape.height % options.patch == 0 && shape.width % options.patch == 0,
+                fmt::format("pictures whose sides are multiples of net.patch = {}", options.patch),
+                fmt::format("{} x {} pixels", shape.width, shape.height),
+                "change net.patch, data.size or data.pad");
+  require_usage(options.width % options.heads == 0 && options.width / options.heads % 4 == 0,
+                "net.width that is a multiple of 4 net.heads",
+                fmt::format("width {}, heads {}", options.width, options.heads), "change either");
+  require_usage(options.context_tokens == 0 || options.context_start < options.depth,
+                "net.context_start below net.depth",
+                fmt::format("start {}, depth {}", options.context_start, options.depth),
+                "let the class tokens enter earlier, or set net.context_tokens=0");
 }
 
 }  // namespace calor::net

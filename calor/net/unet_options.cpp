@@ -12,11 +12,6 @@
 namespace calor::net {
 namespace {
 
-void require(bool holds, const std::string& expected, const std::string& found,
-             const std::string& hint) {
-  if (!holds) throw usage_error(expected, found, hint);
-}
-
 double factor_of(std::int64_t level) { return std::ldexp(1.0, static_cast<int>(level)); }
 
 // Every level is a whole number of channels that the groups, and where it attends the heads,
@@ -25,15 +20,16 @@ void check_widths(const UnetOptions& options) {
   for (std::int64_t level = 0; level < options.levels(); ++level) {
     const double multiplier = options.multipliers[static_cast<std::size_t>(level)];
     const double exact = static_cast<double>(options.channels) * multiplier;
-    require(exact == std::round(exact), "unet.channels times each of unet.multipliers whole",
-            fmt::format("{} times {}", options.channels, multiplier), "change either");
+    require_usage(exact == std::round(exact), "unet.channels times each of unet.multipliers whole",
+                  fmt::format("{} times {}", options.channels, multiplier), "change either");
     const std::int64_t width = options.width(level);
-    require(width % options.groups == 0,
-            fmt::format("widths that are multiples of unet.groups = {}", options.groups),
-            fmt::format("unet.channels = {} times {} = {}", options.channels, multiplier, width),
-            "change unet.groups, unet.channels or unet.multipliers");
+    require_usage(
+        width % options.groups == 0,
+        fmt::format("widths that are multiples of unet.groups = {}", options.groups),
+        fmt::format("unet.channels = {} times {} = {}", options.channels, multiplier, width),
+        "change unet.groups, unet.channels or unet.multipliers");
     const bool middle = options.middle_attends() && level + 1 == options.levels();
-    require(
+    require_usage(
         !(options.attends(level) || middle) || width % options.head_width == 0,
         fmt::format("widths that are multiples of unet.head_width = {} where there is attention",
                     options.head_width),
@@ -45,7 +41,7 @@ void check_widths(const UnetOptions& options) {
 void check_attention(const UnetOptions& options) {
   const auto& factors = options.attention;
   const std::string found = fmt::format("unet.attention = {}", factors);
-  require(
+  require_usage(
       std::adjacent_find(factors.begin(), factors.end(), std::greater_equal<>()) == factors.end(),
       "unet.attention in ascending order, each factor once", found, "sort the list");
   for (const double factor : factors) {
@@ -53,7 +49,7 @@ void check_attention(const UnetOptions& options) {
     for (std::int64_t level = 0; level < options.levels(); ++level) {
       known = known || factor == factor_of(level);
     }
-    require(
+    require_usage(
         known,
         fmt::format("factors 1, 2, 4 up to {} in unet.attention, a power of two for each of the "
                     "{} levels after the first",
@@ -93,14 +89,14 @@ bool UnetOptions::attends(std::int64_t level) const {
 }
 
 void check_unet(const UnetOptions& options, const PictureShape& shape) {
-  require(!options.multipliers.empty() && options.levels() <= 8, "1 to 8 unet.multipliers",
-          fmt::format("{}", options.levels()), "give one for each level, such as \"1 2 4\"");
+  require_usage(!options.multipliers.empty() && options.levels() <= 8, "1 to 8 unet.multipliers",
+                fmt::format("{}", options.levels()), "give one for each level, such as \"1 2 4\"");
   const auto factor = static_cast<std::int64_t>(factor_of(options.levels() - 1));
-  require(shape.height % factor == 0 && shape.width % factor == 0,
-          fmt::format("pictures whose sides are multiples of {}, for {} unet.multipliers", factor,
-                      options.levels()),
-          fmt::format("{} x {} pixels", shape.width, shape.height),
-          "give fewer unet.multipliers, or change data.size or data.pad");
+  require_usage(shape.height % factor == 0 && shape.width % factor == 0,
+                fmt::format("pictures whose sides are multiples of {}, for {} unet.multipliers",
+                            factor, options.levels()),
+                fmt::format("{} x {} pixels", shape.width, shape.height),
+                "give fewer unet.multipliers, or change data.size or data.pad");
   check_attention(options);
   check_widths(options);
 }

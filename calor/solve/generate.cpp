@@ -59,10 +59,9 @@ std::vector<std::int64_t> shared_steps(const flow::Flow& flow, const SolverOptio
   if (!flow.is_chain()) return {options.steps};
   std::vector<path::StageStep> steps;
   for (std::size_t n = 0; n < flow.size(); ++n) steps.push_back(*flow.stage(n).step());
-  const bool spectral =
-      options.solver == Solver::spectral_1 || options.solver == Solver::spectral_2m;
-  return share_steps(options.steps, spectral ? log_snr_ranges(steps, options.steps)
-                                             : std::vector<double>(steps.size(), 1));
+  return share_steps(options.steps, is_spectral(options.solver)
+                                        ? log_snr_ranges(steps, options.steps)
+                                        : std::vector<double>(steps.size(), 1));
 }
 
 // Integrates the velocity from the stage's right end to its left one. From a clean prediction the
@@ -98,30 +97,34 @@ Solution run_stage(const flow::Stage& stage, const at::Tensor& z, const flow::Gi
 }
 
 // The whole chain as one path, where its stages predict the data and the solver steps on paths.
-std::optional<path::PictureSpace> chain_space(const flow::Flow& flow,
-                                              const SolverOptions& options) {
+struct WholeChain {
+  std::shared_ptr<const path::ChainPath> path;
+  path::PictureSpace space;
+};
+
+std::optional<WholeChain> whole_chain(const flow::Flow& flow, const SolverOptions& options) {
   if (!predicts_data(flow) || is_ode(options.solver)) return std::nullopt;
   std::vector<std::shared_ptr<const path::SpectralPath>> paths;
   for (std::size_t n = 0; n < flow.size(); ++n) paths.push_back(flow.stage(n).space().path);
   const data::ItemSpec& items = flow.items();
-  return path::PictureSpace(std::make_shared<path::ChainPath>(std::move(paths)), items.height,
-                            items.width, at::kFloat, flow.device());
+  auto path = std::make_shared<const path::ChainPath>(std::move(paths));
+  return WholeChain{path, {path, items.height, items.width, at::kFloat, flow.device()}};
 }
 
 // Over the borders without a stop: the network that owns a step's beginning predicts the data.
-Solution run_chain(const flow::Flow& flow, const path::PictureSpace& space, const at::Tensor& z,
+Solution run_chain(const flow::Flow& flow, const WholeChain& whole, const at::Tensor& z,
                    const flow::Given& given, const GenerateOptions& options,
                    const Observe& observe) {
-  const auto& chain = dynamic_cast<const path::ChainPath&>(*space.path);
   const Denoise denoise = [&](const at::Tensor& state, double t) {
-    const auto place = chain.place(t);
+    const auto place = whole.path->place(t);
     flow::GuidanceOptions guidance = options.guidance;
     guidance.scale = guidance.weight(t);  // its interval counts in the time of the chain
     guidance.lo = 0;
     guidance.hi = 1;
     return flow.stage(place.stage).clean(state, place.t, given, guidance);
   };
-  return sample(space, denoise, z, default_grid(chain, options.solver), options.solver, observe);
+  return sample(whole.space, denoise, z, default_grid(*whole.path, options.solver), options.solver,
+                observe);
 }
 
 Generated generate_stages(const flow::Flow& flow, std::size_t first, std::size_t last,
@@ -133,7 +136,7 @@ Generated generate_stages(const flow::Flow& flow, std::size_t first, std::size_t
   std::vector<at::Tensor> parts;
   const auto steps = shared_steps(flow, options.solver);
   const bool all = first == flow.size() && last == 0;
-  const auto whole = all ? chain_space(flow, options.solver) : std::nullopt;
+  const auto whole = all ? whole_chain(flow, options.solver) : std::nullopt;
   for (std::int64_t start = 0; start < noise.size(0) && !interrupted(); start += options.batch) {
     const std::int64_t count = std::min(options.batch, noise.size(0) - start);
     at::Tensor z = noise.narrow(0, start, count).to(flow.device(), at::kFloat);

@@ -16,6 +16,10 @@
 namespace calor::solve {
 namespace {
 
+bool is_multistep(OdeMethod method) {
+  return method == OdeMethod::adams || method == OdeMethod::abm;
+}
+
 void check(const at::Tensor& y0, at::ScalarType type, double t0, double t1,
            const OdeOptions& options) {
   if (y0.dim() != 2 || (type != at::kFloat && type != at::kDouble)) {
@@ -84,20 +88,14 @@ OdeSolution integrate_fixed(const OdeProblem& problem, const at::Tensor& y0) {
 
 }  // namespace
 
-std::string ode_method_name(OdeMethod method) {
-  for (const auto& choice : ode_methods) {
-    if (choice.value == method) return choice.name;
-  }
-  return {};
-}
+std::string ode_method_name(OdeMethod method) { return config::name_of(ode_methods, method); }
 
 bool is_adaptive(OdeMethod method) {
-  if (method == OdeMethod::adams || method == OdeMethod::abm) return method == OdeMethod::adams;
-  return butcher_tableau(method).adaptive();
+  return is_multistep(method) ? method == OdeMethod::adams : butcher_tableau(method).adaptive();
 }
 
 std::unique_ptr<StepMethod> make_method(OdeMethod method) {
-  if (method == OdeMethod::adams || method == OdeMethod::abm) return std::make_unique<Adams>();
+  if (is_multistep(method)) return std::make_unique<Adams>();
   return std::make_unique<RungeKutta>(butcher_tableau(method));
 }
 

@@ -97,6 +97,10 @@ void SolverOptions::declare(config::Options& options) {
       .run_only = true;
 }
 
+bool is_spectral(Solver solver) {
+  return solver == Solver::spectral_1 || solver == Solver::spectral_2m;
+}
+
 bool is_ode(Solver solver) { return ode_method(solver).has_value(); }
 
 OdeOptions ode_options(const SolverOptions& options) {
@@ -108,17 +112,10 @@ OdeOptions ode_options(const SolverOptions& options) {
   return ode;
 }
 
-std::string solver_name(Solver solver) {
-  for (const auto& choice : solvers) {
-    if (choice.value == solver) return choice.name;
-  }
-  return {};
-}
+std::string solver_name(Solver solver) { return config::name_of(solvers, solver); }
 
 std::vector<double> default_grid(const path::SpectralPath& path, const SolverOptions& options) {
-  const bool spectral =
-      options.solver == Solver::spectral_1 || options.solver == Solver::spectral_2m;
-  if (!spectral) return uniform_grid(options.steps);
+  if (!is_spectral(options.solver)) return uniform_grid(options.steps);
   if (options.grid_lo > 0 && options.grid_hi > 0 && options.grid_lo >= options.grid_hi) {
     throw usage_error("sample.grid_lo below sample.grid_hi",
                       fmt::format("{} and {}", options.grid_lo, options.grid_hi),

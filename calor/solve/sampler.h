@@ -44,6 +44,8 @@ struct SolverOptions {
 // The name a person writes.
 std::string solver_name(Solver solver);
 
+// spectral-1, spectral-2m.
+bool is_spectral(Solver solver);
 // Whether the solver integrates the velocity by an ODE method of its own (ode.h) and not by steps
 // on the path: midpoint, rk4, abm, dopri5, tsit5, adams; then its settings.
 bool is_ode(Solver solver);

@@ -1,22 +1,19 @@
 #include "calor/train/distil.h"
 
 #include <ATen/ATen.h>
-#include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
 #include <cmath>
 
 #include "calor/core/error.h"
 #include "calor/io/atomic_file.h"
-#include "calor/io/safetensors.h"
+#include "calor/train/stage_weights.h"
 #include "calor/train/trainer.h"
 
 namespace calor::train {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* weights_key = "weights";
 
 // The OU time from a group's left end to its right one.
 double time_of(const std::vector<path::StageStep>& steps, StageGroup group) {
@@ -152,21 +149,16 @@ Outcome Distiller::measure_groups(const TeacherStates& states) {
 Outcome Distiller::train_student(flow::Flow& students, std::size_t index,
                                  const TeacherStates& states) {
   const fs::path folder = folder_ / "stages" / std::to_string(index + 1);
-  const fs::path file = folder / "weights.safetensors";
-  net::Parameters& parameters = students.stage(index).network().parameters();
+  const fs::path file = stage_weights_file(folder);
   std::error_code ignored;
   if (!fs::exists(file, ignored)) {
     io::make_folder(folder);
     StageTrainer trainer(config_, students, task_for(index, groups_[index], states, folder),
                          observer_);
     if (trainer.run() == Outcome::interrupted) return Outcome::interrupted;
-    io::write_safetensors(
-        file, {.tensors = {{weights_key, trainer.final_weights().cpu()}}, .metadata = {}});
+    save_stage_weights(file, trainer.final_weights());
   }
-  parameters.flatten(students.device());
-  const c10::NoGradGuard no_grad;
-  at::Tensor flat = parameters.flat();
-  flat.copy_(io::read_safetensors(file).at(weights_key));
+  load_stage_weights(file, students, index);
   return Outcome::finished;
 }
 

@@ -17,6 +17,11 @@
 namespace calor::train {
 
 enum class Grouping { equal, measured };
+inline constexpr config::Choice<Grouping> groupings[] = {
+    {"equal", Grouping::equal, "equal numbers of the teacher's stages"},
+    {"measured", Grouping::measured,
+     "those whose students, tried briefly, miss held-out pairs least"},
+};
 
 struct DistilOptions {
   std::int64_t stages = 1;  // students
@@ -32,7 +37,7 @@ struct DistilOptions {
 flow::ModelOptions student_model(const flow::ModelOptions& teacher,
                                  const std::vector<StageGroup>& groups);
 
-// RUN/                    config.toml, model.safetensors
+// RUN/                    model.safetensors
 // RUN/pairs/border-K.f32  what the teacher makes of noise, at every border of its stages
 // RUN/trials/F-L/         students tried for the stages F to L; error.txt
 // RUN/stages/K/           checkpoints/ of a student, weights.safetensors once it is trained

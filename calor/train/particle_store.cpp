@@ -129,6 +129,8 @@ std::optional<at::Tensor> fill_store(
   return map_store(store, request.spec);
 }
 
+const char* store_ending(ParticleStore kind) { return kind == ParticleStore::fp16 ? "f16" : "f32"; }
+
 std::int64_t push_chunk_rows(std::int64_t numbers) {
   constexpr std::int64_t most_numbers = std::int64_t{1} << 20;
   return std::clamp<std::int64_t>(most_numbers / numbers, 64, 32768);

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "calor/config/options.h"
 #include "calor/data/dataset.h"
 
 namespace calor::train {
@@ -16,6 +17,12 @@ namespace calor::train {
 // fp16 halves the store: its rounding is below an 8-bit step for pictures in [-1, 1] and their
 // noise, but not for the tails of tables.
 enum class ParticleStore { fp32, fp16 };
+inline constexpr config::Choice<ParticleStore> particle_stores[] = {
+    {"fp32", ParticleStore::fp32, "as they are computed"},
+    {"fp16", ParticleStore::fp16, "half the space, for pictures"},
+};
+// Of a store's file: "f32" or "f16".
+const char* store_ending(ParticleStore kind);
 
 struct StoreRequest {
   std::filesystem::path file;

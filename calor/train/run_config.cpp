@@ -37,11 +37,7 @@ void TrainOptions::declare(config::Options& options) {
               "choose train.steps, train.batch and mlp.width by the number of training rows");
   coupling.declare(options);
   solve::declare_ode(options, "push", push, false);
-  static constexpr config::Choice<ParticleStore> stores[] = {
-      {"fp32", ParticleStore::fp32, "as they are computed"},
-      {"fp16", ParticleStore::fp16, "half the space, for pictures"},
-  };
-  options.add("push.store", particle_store, stores, "how particles lie in their file");
+  options.add("push.store", particle_store, particle_stores, "how particles lie in their file");
   options.add("train.validate_every", validate_every, {1, 1'000'000'000}, "steps",
               "steps between evaluations on the held-out rows, where there are any");
   options.add("train.seed", seed, {0, std::int64_t{1} << 53}, "", "seed of everything random");

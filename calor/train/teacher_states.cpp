@@ -35,7 +35,6 @@ std::optional<TeacherStates> teacher_states(
                       fmt::format("one that is given {} numbers", items.condition_width),
                       "distil a model without data.condition");
   }
-  const char* ending = request.store == ParticleStore::fp16 ? "f16" : "f32";
   TeacherStates states{.borders = std::vector<at::Tensor>(teacher.size() + 1),
                        .labels = labels_of(items, request.count)};
   for (std::size_t border = teacher.size() + 1; border-- > 0;) {
@@ -48,12 +47,13 @@ std::optional<TeacherStates> teacher_states(
       return solve::generate_between(teacher, border + 1, border, right, given, request.sampling)
           .items;
     };
-    const StoreRequest store{.file = request.folder / fmt::format("border-{}.{}", border, ending),
-                             .identity = identity_of(request, border),
-                             .rows = request.count,
-                             .chunk = push_chunk_rows(items.numbers()),
-                             .spec = items,
-                             .kind = request.store};
+    const StoreRequest store{
+        .file = request.folder / fmt::format("border-{}.{}", border, store_ending(request.store)),
+        .identity = identity_of(request, border),
+        .rows = request.count,
+        .chunk = push_chunk_rows(items.numbers()),
+        .spec = items,
+        .kind = request.store};
     const auto made = fill_store(store, make, [&](std::int64_t done) { progress(border, done); });
     if (!made) return std::nullopt;
     states.borders[border] = *made;

@@ -9,8 +9,8 @@
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
 #include "calor/io/atomic_file.h"
-#include "calor/io/safetensors.h"
 #include "calor/train/particles.h"
+#include "calor/train/stage_weights.h"
 
 namespace calor::train {
 namespace {
@@ -18,7 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* model_name = "model.safetensors";
-constexpr const char* weights_key = "weights";
 
 PushOptions push_options(const RunConfig& config, std::int64_t numbers) {
   return {.ode = config.train.push,
@@ -47,7 +46,7 @@ fs::path Trainer::stage_folder(std::size_t stage) const {
 }
 
 fs::path Trainer::weights_file(std::size_t stage) const {
-  return stage_folder(stage) / "weights.safetensors";
+  return stage_weights_file(stage_folder(stage));
 }
 
 std::size_t Trainer::stages_done() const {
@@ -62,17 +61,7 @@ std::size_t Trainer::stages_done() const {
 bool Trainer::take_up_stage(std::size_t stage) {
   std::error_code ignored;
   if (!fs::exists(weights_file(stage), ignored)) return false;
-  const at::Tensor weights = io::read_safetensors(weights_file(stage)).at(weights_key);
-  net::Parameters& parameters = flow_.stage(stage).network().parameters();
-  if (weights.numel() != parameters.count()) {
-    throw Error(fmt::format("{} weights in stage {}", parameters.count(), stage + 1),
-                fmt::format("{}: {}", weights_file(stage).string(), weights.numel()),
-                "the network's settings changed: take another --run folder");
-  }
-  parameters.flatten(flow_.device());
-  const c10::NoGradGuard no_grad;
-  at::Tensor flat = parameters.flat();
-  flat.copy_(weights);
+  load_stage_weights(weights_file(stage), flow_, stage);
   return true;
 }
 
@@ -94,8 +83,7 @@ Outcome Trainer::train_stage(std::size_t stage, const data::TrainingData& data) 
   const c10::NoGradGuard no_grad;
   at::Tensor flat = flow_.stage(stage).network().parameters().flat();
   flat.copy_(trainer.final_weights());
-  io::write_safetensors(weights_file(stage),
-                        {.tensors = {{weights_key, flat.cpu()}}, .metadata = {}});
+  save_stage_weights(weights_file(stage), flat);
   return Outcome::finished;
 }
 
@@ -119,7 +107,7 @@ std::optional<data::TrainingData> Trainer::carry(std::size_t stage,
   const std::int64_t rows = left->size();
   const std::int64_t total = rows + (data.validation ? data.validation->size() : 0);
   data::TrainingData carried = data;
-  const char* ending = config_.train.particle_store == ParticleStore::fp16 ? "f16" : "f32";
+  const char* ending = store_ending(config_.train.particle_store);
   carried.train = push(*left, fmt::format("{}.{}", stage + 1, ending), 0, total);
   if (!carried.train) return std::nullopt;
   if (data.validation) {

@@ -13,6 +13,7 @@
 #include "calor/solve/generate.h"
 #include "calor/train/particles.h"
 #include "calor/train/trainer.h"
+#include "tests/support/chains.h"
 #include "tests/support/folder.h"
 
 namespace calor::train {
@@ -20,16 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using test::Folder;
-
-// Rows of a correlated Gaussian with means.
-std::shared_ptr<data::Dataset> gaussian_rows(std::int64_t n, std::uint64_t seed = 1) {
-  const at::Tensor e = at::randn({n, 2}, at::detail::createCPUGenerator(seed));
-  const at::Tensor mix = at::tensor({0.6F, 0.3F, 0.0F, 0.4F}).view({2, 2});
-  const at::Tensor rows = (at::mm(e, mix) + at::tensor({0.5F, -0.25F})).contiguous();
-  data::ItemSpec spec{.channels = 2, .height = 1, .width = 1, .class_names = {}};
-  spec.kind = data::ItemKind::rows;
-  return data::make_float_dataset(spec, rows);
-}
+using test::gaussian_rows;
 
 data::TrainingData data_of(std::int64_t n, std::uint64_t seed = 1) {
   return {.train = gaussian_rows(n, seed),
@@ -39,24 +31,11 @@ data::TrainingData data_of(std::int64_t n, std::uint64_t seed = 1) {
 }
 
 RunConfig tiny_chain(std::int64_t steps) {
-  RunConfig config;
-  config.model.kind = net::NetworkKind::mlp;
-  config.model.mlp.width = 16;
-  config.model.mlp.layers = 2;
-  config.model.mlp.activation = net::Activation::silu;
-  config.model.stages.gammas = {0.1, 0.3};
-  config.model.time.law = path::TimeLaw::uniform;
-  config.model.objective.prediction = objective::Quantity::v;
-  config.model.objective.t_eps = 0;
-  config.model.objective.blur_term = objective::BlurTerm::exact;
-  config.train.steps = steps;
+  RunConfig config = test::small_chain(16, steps);
   config.train.batch = 32;
-  config.train.warmup = 2;
   config.train.ema = 0.99;
   config.train.checkpoint_every = 4;
   config.train.validate_every = 3;
-  config.train.precision = net::Precision::fp32;
-  config.train.products = net::Products::standard;
   config.sampling.solver.solver = solve::Solver::dopri5;
   return config;
 }

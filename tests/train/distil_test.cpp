@@ -11,6 +11,7 @@
 #include "calor/io/atomic_file.h"
 #include "calor/solve/flow_density.h"
 #include "calor/train/trainer.h"
+#include "tests/support/chains.h"
 #include "tests/support/folder.h"
 
 namespace calor::train {
@@ -90,22 +91,8 @@ TEST(Grouping, EqualNumbersOfStages) {
   EXPECT_EQ(equal_groups(3, 3), (std::vector<StageGroup>{{0, 0}, {1, 1}, {2, 2}}));
 }
 
-flow::ModelOptions chain_of_three() {
-  flow::ModelOptions options;
-  options.kind = net::NetworkKind::mlp;
-  options.mlp.width = 24;
-  options.mlp.layers = 2;
-  options.mlp.activation = net::Activation::silu;
-  options.stages.gammas = {0.1, 0.3};
-  options.time.law = path::TimeLaw::uniform;
-  options.objective.prediction = objective::Quantity::v;
-  options.objective.t_eps = 0;
-  options.objective.blur_term = objective::BlurTerm::exact;
-  return options;
-}
-
 TEST(Students, ModelOfTheGroups) {
-  flow::ModelOptions teacher = chain_of_three();
+  flow::ModelOptions teacher = test::small_chain(24, 1).model;
   teacher.stages.widths = {8, 16, 32};
   const auto two = student_model(teacher, {{0, 1}, {2, 2}});
   EXPECT_TRUE(two.stages.maps);
@@ -118,34 +105,25 @@ TEST(Students, ModelOfTheGroups) {
   EXPECT_THROW(student_model(two, {{0, 1}}), Error);
 }
 
-RunConfig config_of(const flow::ModelOptions& model, std::int64_t steps) {
-  RunConfig config;
-  config.model = model;
-  config.train.steps = steps;
+RunConfig config_of(std::int64_t steps) {
+  RunConfig config = test::small_chain(24, steps);
   config.train.batch = 128;
-  config.train.warmup = 2;
   config.train.lr = 5e-3;
   config.train.ema = 0.98;
   config.train.checkpoint_every = 200;
   config.train.validate_every = 100;
-  config.train.precision = net::Precision::fp32;
-  config.train.products = net::Products::standard;
   config.sampling.solver.solver = solve::Solver::adams;
   return config;
 }
 
-// A teacher trained on a correlated Gaussian.
+// A teacher trained on a correlated Gaussian with means.
 flow::LoadedModel trained_teacher(const fs::path& folder) {
-  const at::Tensor e = at::randn({2000, 2}, at::detail::createCPUGenerator(1));
-  const at::Tensor mix = at::tensor({0.6F, 0.3F, 0.0F, 0.4F}).view({2, 2});
-  data::ItemSpec spec{.channels = 2, .height = 1, .width = 1, .class_names = {}};
-  spec.kind = data::ItemKind::rows;
-  const data::TrainingData data{.train = data::make_float_dataset(spec, at::mm(e, mix)),
+  const data::TrainingData data{.train = test::gaussian_rows(2000),
                                 .validation = {},
                                 .notes = {{"calor.points", "test"}},
                                 .description = {}};
   TrainObserver quiet;
-  Trainer(config_of(chain_of_three(), 300), data, folder, at::kCPU, quiet).run();
+  Trainer(config_of(300), data, folder, at::kCPU, quiet).run();
   return flow::load_model(folder / "model.safetensors", at::kCPU);
 }
 
@@ -154,8 +132,7 @@ Outcome distil(const flow::LoadedModel& teacher, DistilOptions options, std::int
   options.pairs = 3000;
   options.held_out = 500;
   TrainObserver quiet;
-  return Distiller(teacher, "teacher", options, config_of(chain_of_three(), steps), folder, quiet)
-      .run();
+  return Distiller(teacher, "teacher", options, config_of(steps), folder, quiet).run();
 }
 
 // The root mean square distance between what student and teacher make of the same fresh noise,
@@ -205,9 +182,7 @@ TEST(Students, GoOnWhereTheyWereAndHaveNoDensity) {
   const flow::Given given{.labels = at::zeros({3}, at::kLong), .condition = {}};
   EXPECT_THROW(solve::flow_log_density(*student.flow, at::zeros({3, 2}), given, {}), Error);
   TrainObserver quiet;
-  EXPECT_THROW(
-      Distiller(student, "student", options, config_of(chain_of_three(), 40), cut.path(), quiet),
-      Error);
+  EXPECT_THROW(Distiller(student, "student", options, config_of(40), cut.path(), quiet), Error);
 }
 
 }  // namespace

@@ -1,0 +1,59 @@
+// One training step of a network for pictures, as the programs that time it take it.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "calor/flow/flow.h"
+#include "calor/train/optimiser.h"
+
+namespace calor::bench {
+
+// Random pictures with ten classes, and the noise and times that they are mixed with.
+struct Example {
+  at::Tensor x, noise, t, y;
+};
+
+inline Example random_example(std::int64_t batch, const data::ItemSpec& spec) {
+  const auto generator = at::detail::createCPUGenerator(0);
+  const std::vector<std::int64_t> shape{batch, spec.channels, spec.height, spec.width};
+  return {.x = at::randn(shape, generator),
+          .noise = at::randn(shape, generator),
+          .t = at::rand({batch}, generator),
+          .y = at::arange(batch, at::kLong) % 10};
+}
+
+inline data::ItemSpec pictures_of(std::int64_t channels, std::int64_t side) {
+  return {.channels = channels,
+          .height = side,
+          .width = side,
+          .class_names = std::vector<std::string>(10, "class")};
+}
+
+// Weights drawn, gradient allocated.
+inline flow::Flow ready_flow(const flow::ModelOptions& options, const data::ItemSpec& pictures,
+                             net::Precision precision) {
+  flow::Flow flow(options, pictures, at::kCPU);
+  net::Network& network = flow.stage(0).network();
+  network.set_precision(precision);
+  network.parameters().initialise(random_key(0, RandomUse::test));
+  network.parameters().flatten(at::kCPU);
+  network.parameters().allocate_gradient();
+  return flow;
+}
+
+// Forward, loss, backward, clipping, AdamW and both averages.
+inline void one_step(flow::Flow& flow, train::OptimiserState& state, const Example& e) {
+  net::Parameters& parameters = flow.stage(0).network().parameters();
+  parameters.flat_gradient().zero_();
+  const auto& objective = flow.stage(0).objective();
+  const at::Tensor z = objective.noisy(e.x, e.noise, e.t);
+  const at::Tensor prediction = flow.stage(0).network().forward({.z = z, .t = e.t, .y = e.y});
+  objective.loss(objective.target(e.x, z, e.noise, e.t), prediction, e.t).mean().backward();
+  const double norm = parameters.flat_gradient().norm().item<double>();
+  at::Tensor weights = parameters.flat();
+  train::update(weights, parameters.flat_gradient(), std::min(1.0, 1 / norm), {.lr = 1e-4}, state);
+}
+
+}  // namespace calor::bench
