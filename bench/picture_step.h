@@ -15,13 +15,14 @@ struct Example {
   at::Tensor x, noise, t, y;
 };
 
-inline Example random_example(std::int64_t batch, const data::ItemSpec& spec) {
+inline Example random_example(std::int64_t batch, const data::ItemSpec& spec,
+                              at::Device device = at::kCPU) {
   const auto generator = at::detail::createCPUGenerator(0);
   const std::vector<std::int64_t> shape{batch, spec.channels, spec.height, spec.width};
-  return {.x = at::randn(shape, generator),
-          .noise = at::randn(shape, generator),
-          .t = at::rand({batch}, generator),
-          .y = at::arange(batch, at::kLong) % 10};
+  return {.x = at::randn(shape, generator).to(device),
+          .noise = at::randn(shape, generator).to(device),
+          .t = at::rand({batch}, generator).to(device),
+          .y = (at::arange(batch, at::kLong) % 10).to(device)};
 }
 
 inline data::ItemSpec pictures_of(std::int64_t channels, std::int64_t side) {
@@ -33,17 +34,18 @@ inline data::ItemSpec pictures_of(std::int64_t channels, std::int64_t side) {
 
 // Weights drawn, gradient allocated.
 inline flow::Flow ready_flow(const flow::ModelOptions& options, const data::ItemSpec& pictures,
-                             net::Precision precision) {
-  flow::Flow flow(options, pictures, at::kCPU);
+                             net::Precision precision, at::Device device = at::kCPU) {
+  flow::Flow flow(options, pictures, device);
   net::Network& network = flow.stage(0).network();
   network.set_precision(precision);
   network.parameters().initialise(random_key(0, RandomUse::test));
-  network.parameters().flatten(at::kCPU);
+  network.parameters().flatten(device);
   network.parameters().allocate_gradient();
   return flow;
 }
 
-// Forward, loss, backward, clipping, AdamW and both averages.
+// Forward, loss, backward, clipping, AdamW and both averages. On a GPU the step may still be under
+// way when this returns.
 inline void one_step(flow::Flow& flow, train::OptimiserState& state, const Example& e) {
   net::Parameters& parameters = flow.stage(0).network().parameters();
   parameters.flat_gradient().zero_();

@@ -1,7 +1,8 @@
 // How good samples are: Frechet distances in features of small classifiers, power of fine detail,
 // and the trace of the patch grid, all against real pictures.
 //
-//     build/bench/quality RUN --data fashion-mnist [--count 1000 --steps 20 --guidance 1 --seed 0]
+//     build/bench/quality RUN --data fashion-mnist [--count 1000 --steps 20 --guidance 1 --seed 0
+//                                                   --device cpu]
 //     build/bench/quality real --data fashion-mnist      real pictures in place of samples
 //     build/bench/quality RUN --count 5000 --blocks 5    also the mean over five blocks of 1,000
 //
@@ -36,6 +37,7 @@ struct Arguments {
   std::int64_t blocks = 0, block_size = 1000;
   double guidance = 1;
   std::string solver = "spectral-2m";
+  std::string device = "cpu";
 };
 
 at::Tensor pictures_of(const data::ImageDataset& set, std::int64_t first, std::int64_t count) {
@@ -48,7 +50,7 @@ at::Tensor pictures_of(const data::ImageDataset& set, std::int64_t first, std::i
 
 at::Tensor samples_of(const Arguments& a, std::string& description) {
   const fs::path path = flow::model_file_of(a.run);
-  const auto model = flow::load_model(path, at::kCPU);
+  const auto model = flow::load_model(path, parse_device(a.device));
   auto options = solve::options_from_notes(model.notes, path.string());
   config::Options declared;
   options.declare(declared);
@@ -63,7 +65,7 @@ at::Tensor samples_of(const Arguments& a, std::string& description) {
       solve::generate(*model.flow, noise, {.labels = labels, .condition = {}}, options);
   description =
       fmt::format("{}, NFE {}, guidance {}, labels in turn", a.solver, made.nfe, a.guidance);
-  return data::to_bytes(made.items);
+  return data::to_bytes(made.items.cpu());
 }
 
 // The file in the first data folder that has it; empty where none does.
@@ -151,6 +153,8 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   program.add_option("--solver", a.solver, "as for calor sample")->capture_default_str();
   program.add_option("--guidance", a.guidance, "guidance scale")->capture_default_str();
+  program.add_option("--device", a.device, "that samples: cpu, cuda or cuda:N")
+      ->capture_default_str();
   program.add_option("--blocks", a.blocks, "also the distances over this many blocks of samples")
       ->check(CLI::IsMember({0}) | CLI::Range(2, 10000))
       ->capture_default_str();

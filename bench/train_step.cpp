@@ -1,8 +1,10 @@
-// The time of one training step of configuration P1 (an image transformer of 32.6 M parameters:
-// depth 12, width 384, 6 heads, 32 x 32 x 3, patch 4, 32 class tokens, batch 64) and the share of
-// it that its matrix products would take alone.
+// The time of one training step of an image transformer, and the share of it that its matrix
+// products would take alone. Two configurations:
+//     p1   32.6 M parameters: depth 12, width 384, 6 heads, 32 x 32 x 3, patch 4, batch 64
+//     b16  JiT-B/16, 131.3 M: depth 12, width 768, 12 heads, 256 x 256 x 3, patch 16, batch 128
 //
-//     build/bench/train_step [--precision fp32|bf16] [--products standard|onednn] [--steps 3]
+//     build/bench/train_step [--model p1|b16] [--precision fp32|bf16] [--products standard|onednn]
+//                            [--device cpu|cuda] [--steps 3]
 //
 // Prints one line "step SECONDS" a step, so that a peer can be run in turn (bench/compare_step.sh).
 #include <ATen/ATen.h>
@@ -15,6 +17,7 @@
 
 #include "bench/picture_step.h"
 #include "calor/core/device.h"
+#include "calor/core/error.h"
 #include "calor/net/precision.h"
 
 namespace {
@@ -22,48 +25,61 @@ namespace {
 using namespace calor;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::int64_t batch = 64;
-constexpr std::int64_t tokens = 64;
-constexpr std::int64_t context = 32;
-constexpr std::int64_t context_start = 4;
+struct Configuration {
+  const char* size;  // of net::jit_size
+  std::int64_t patch, side, context, context_start, batch;
+
+  std::int64_t tokens() const { return (side / patch) * (side / patch); }
+};
+constexpr Configuration p1{"S", 4, 32, 32, 4, 64};
+constexpr Configuration b16{"B", 16, 256, 32, 4, 128};
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-flow::Flow make_flow(const data::ItemSpec& pictures, net::Precision precision) {
+flow::Flow make_flow(const Configuration& c, const data::ItemSpec& pictures,
+                     net::Precision precision, at::Device device) {
   flow::ModelOptions options;
   options.path.kind = path::PathKind::linear;
-  options.net = net::jit_size("S", 4);
-  options.net.context_tokens = context;
-  options.net.context_start = context_start;
-  return bench::ready_flow(options, pictures, precision);
+  options.net = net::jit_size(c.size, c.patch);
+  options.net.context_tokens = c.context;
+  options.net.context_start = c.context_start;
+  options.net.dropout = 0;
+  return bench::ready_flow(options, pictures, precision, device);
 }
 
+// Waits for what was given to a GPU, if any: reading a number does.
+void finish(const at::Tensor& last) { last.view(-1)[0].item<double>(); }
+
 // The step's large products alone, forward and the two of backward, at the same sizes and type.
-double products_alone(net::Precision precision) {
-  const at::ScalarType type = precision == net::Precision::bf16 ? at::kBFloat16 : at::kFloat;
-  constexpr std::int64_t width = 384;
+double products_alone(const Configuration& c, const net::JitOptions& net, net::Precision precision,
+                      at::Device device) {
+  const auto type = at::TensorOptions(device).dtype(
+      precision == net::Precision::bf16 ? at::kBFloat16 : at::kFloat);
+  const std::int64_t width = net.width;
   struct Shape {
     std::int64_t in, out;
   };
-  const Shape shapes[] = {{width, 3 * width}, {width, width}, {width, 2048}, {1024, width}};
+  const std::int64_t hidden = 8 * width / 3;  // of SwiGLU
+  const Shape shapes[] = {{width, 3 * width}, {width, width}, {width, 2 * hidden}, {hidden, width}};
   double total = 0;
   for (const auto& [in, out] : shapes) {
     for (const bool with_context : {false, true}) {
-      const std::int64_t rows = batch * (tokens + (with_context ? context : 0));
-      const at::Tensor x = at::ones({rows, in}, type);
-      const at::Tensor w = at::ones({out, in}, type);
-      const at::Tensor g = at::ones({rows, out}, type);
+      const std::int64_t rows = c.batch * (c.tokens() + (with_context ? c.context : 0));
+      const at::Tensor x = at::randn({rows, in}, type);
+      const at::Tensor w = at::randn({out, in}, type);
+      const at::Tensor g = at::randn({rows, out}, type);
       double best = 1e9;
       for (int i = 0; i < 5; ++i) {
         const auto start = Clock::now();
         at::linear(x, w);
         at::mm(g, w);
-        at::mm(g.t(), x);
+        finish(at::mm(g.t(), x));
         best = std::min(best, seconds_since(start));
       }
-      total += best * static_cast<double>(with_context ? 12 - context_start : context_start);
+      total +=
+          best * static_cast<double>(with_context ? net.depth - c.context_start : c.context_start);
     }
   }
   return total;
@@ -71,12 +87,18 @@ double products_alone(net::Precision precision) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   calor::prepare_to_compute();
   std::string precision_name = "fp32";
   std::string products_name = "auto";
+  std::string model_name = "p1";
+  std::string device_name = "cpu";
   int steps = 3;
-  CLI::App program("Times one training step of the image transformer P1.", "train_step");
+  CLI::App program("Times one training step of an image transformer.", "train_step");
+  program.add_option("--model", model_name, "p1 or b16")
+      ->check(CLI::IsMember({"p1", "b16"}))
+      ->capture_default_str();
+  program.add_option("--device", device_name, "cpu, cuda or cuda:N")->capture_default_str();
   program.add_option("--precision", precision_name, "fp32 or bf16")
       ->check(CLI::IsMember({"fp32", "bf16"}))
       ->capture_default_str();
@@ -93,26 +115,33 @@ int main(int argc, char** argv) {
                            : products_name == "standard" ? net::Products::standard
                                                          : net::resolve(net::Products::automatic);
   net::use(products);
-  const data::ItemSpec pictures = bench::pictures_of(3, 32);
-  flow::Flow flow = make_flow(pictures, precision);
-  auto state = train::OptimiserState::start(flow.stage(0).network().parameters().flat());
-  const bench::Example example = bench::random_example(batch, pictures);
+  const at::Device device = parse_device(device_name);
+  const Configuration& c = model_name == "p1" ? p1 : b16;
+  const data::ItemSpec pictures = bench::pictures_of(3, c.side);
+  flow::Flow flow = make_flow(c, pictures, precision, device);
+  const at::Tensor weights = flow.stage(0).network().parameters().flat();
+  auto state = train::OptimiserState::start(weights);
+  const bench::Example example = bench::random_example(c.batch, pictures, device);
   double best = 1e9;
   for (int i = 0; i <= steps; ++i) {
     const auto start = Clock::now();
     bench::one_step(flow, state, example);
+    finish(weights);
     const double seconds = seconds_since(start);
     if (i == 0) continue;
     best = std::min(best, seconds);
     std::printf("step %.4f\n", seconds);
     std::fflush(stdout);
   }
-  const double products_time = products_alone(precision);
+  const double products_time = products_alone(c, net::jit_size(c.size, c.patch), precision, device);
   std::printf(
-      "parameters %ld, %s, products by %s: best step %.3f s, matrix products alone %.3f s (%.0f "
+      "parameters %ld, %s, products by %s: best step %.4f s, matrix products alone %.4f s (%.0f "
       "%%)\n",
       static_cast<long>(flow.stage(0).network().parameters().count()), precision_name.c_str(),
-      products == net::Products::onednn ? "oneDNN" : "the default library", best, products_time,
-      100 * products_time / best);
+      device.is_cpu() && products == net::Products::onednn ? "oneDNN" : "the default library", best,
+      products_time, 100 * products_time / best);
   return 0;
+} catch (const calor::Error& error) {
+  std::fprintf(stderr, "%s\n", error.what());
+  return error.exit_status();
 }

@@ -1,18 +1,24 @@
 """The peer of bench/train_step: the same image transformer and step in plain PyTorch, eager, with its defaults.
 
-    python3 bench/peers/jit_step.py [--precision fp32|bf16] [--steps 3] [--compile]
+    python3 bench/peers/jit_step.py [--model p1|b16] [--precision fp32|bf16] [--device cpu|cuda] [--steps 3] [--compile]
 
 Prints one line "step SECONDS" a step. Needs torch from PyPI.
 """
 import argparse
 import math
+import sys
 import time
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-WIDTH, DEPTH, HEADS, PATCH, BOTTLENECK, CONTEXT, START, SIDE, CLASSES, BATCH = 384, 12, 6, 4, 64, 32, 4, 32, 10, 64
+MODELS = {  # width, depth, heads, patch, bottleneck, class tokens, from block, side, classes, batch
+    "p1": (384, 12, 6, 4, 64, 32, 4, 32, 10, 64),
+    "b16": (768, 12, 12, 16, 128, 32, 4, 256, 10, 128),
+}
+MODEL = sys.argv[sys.argv.index("--model") + 1] if "--model" in sys.argv[:-1] else "p1"
+WIDTH, DEPTH, HEADS, PATCH, BOTTLENECK, CONTEXT, START, SIDE, CLASSES, BATCH = MODELS[MODEL]
 GRID = SIDE // PATCH
 
 
@@ -96,10 +102,16 @@ class JiT(nn.Module):
         self.norm_final = RMSNorm(WIDTH)
         self.final_modulation = nn.Sequential(nn.SiLU(), nn.Linear(WIDTH, 2 * WIDTH))
         self.linear = nn.Linear(WIDTH, PATCH * PATCH * 3)
-        self.tables = rotary(0), rotary(CONTEXT)
+        for name, still in (("plain", 0), ("with_context", CONTEXT)):
+            for part, table in zip(("cos", "sin"), rotary(still)):
+                self.register_buffer(f"{name}_{part}", table)
+
+    def tables(self, i):
+        name = "with_context" if i >= START else "plain"
+        return getattr(self, f"{name}_cos"), getattr(self, f"{name}_sin")
 
     def forward(self, z, t, y):
-        frequencies = torch.exp(-math.log(1e4) * torch.arange(128) / 128)
+        frequencies = torch.exp(-math.log(1e4) * torch.arange(128, device=t.device) / 128)
         angle = t[:, None] * frequencies
         label = self.y_table(y)
         c = self.t_mlp(torch.cat([angle.cos(), angle.sin()], 1)) + label
@@ -107,7 +119,7 @@ class JiT(nn.Module):
         for i, block in enumerate(self.blocks):
             if i == START:
                 x = torch.cat([label[:, None] + self.in_context_posemb, x], 1)
-            x = block(x, c, self.tables[i >= START])
+            x = block(x, c, self.tables(i))
         shift, scale = self.final_modulation(c).chunk(2, -1)
         x = self.linear(modulate(self.norm_final(x[:, CONTEXT:]), shift, scale))
         x = x.reshape(-1, GRID, GRID, PATCH, PATCH, 3)
@@ -116,11 +128,15 @@ class JiT(nn.Module):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="p1", choices=list(MODELS))
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--compile", action="store_true")
     arguments = parser.parse_args()
     torch.manual_seed(0)
+    device = arguments.device
+    torch.set_default_device(device)
     model = JiT()
     averages = [[p.detach().clone() for p in model.parameters()] for _ in range(2)]
     forward = torch.compile(model) if arguments.compile else model
@@ -128,10 +144,10 @@ def main():
     x, noise, t = torch.randn(BATCH, 3, SIDE, SIDE), torch.randn(BATCH, 3, SIDE, SIDE), torch.rand(BATCH)
     y = torch.arange(BATCH) % CLASSES
     time_ = t[:, None, None, None]
-    for i in range(arguments.steps + 1):
+    for i in range(arguments.steps + 1):  # the first warms up
         start = time.perf_counter()
         z = time_ * x + (1 - time_) * noise
-        with torch.autocast("cpu", torch.bfloat16, enabled=arguments.precision == "bf16"):
+        with torch.autocast(device, torch.bfloat16, enabled=arguments.precision == "bf16"):
             prediction = forward(z, t, y).float()
         loss = ((x - prediction) / (1 - time_).clamp_min(0.05)).square().mean()
         loss.backward()
@@ -141,6 +157,8 @@ def main():
         with torch.no_grad():
             for average, decay in zip(averages, (0.9999, 0.9996)):
                 torch._foreach_lerp_(average, [p.detach() for p in model.parameters()], 1 - decay)
+        if device == "cuda":
+            torch.cuda.synchronize()
         if i:
             print(f"step {time.perf_counter() - start:.4f}", flush=True)
     print(f"parameters {sum(p.numel() for p in model.parameters())}")

@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
 #include <map>
@@ -100,6 +101,23 @@ void Parameters::allocate_gradient() {
     entry.tensor.mutable_grad() =
         flat_gradient_.narrow(0, offset, entry.tensor.numel()).view(entry.tensor.sizes());
     offset += entry.tensor.numel();
+  }
+}
+
+void Parameters::add_gradient(const at::Tensor& loss, const at::Tensor& gradient) const {
+  std::vector<at::Tensor> leaves, sums;
+  std::int64_t offset = 0;
+  for (const auto& entry : entries_) {
+    if (!entry.trainable) continue;
+    leaves.push_back(entry.tensor);
+    sums.push_back(gradient.narrow(0, offset, entry.tensor.numel()).view(entry.tensor.sizes()));
+    offset += entry.tensor.numel();
+  }
+  // A weight that the loss does not depend on has no gradient.
+  const auto own = torch::autograd::grad({loss}, leaves, {}, std::nullopt, false, true);
+  const c10::NoGradGuard no_grad;
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    if (own[i].defined()) sums[i].add_(own[i]);
   }
 }
 

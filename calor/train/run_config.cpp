@@ -17,6 +17,10 @@ void TrainOptions::declare(config::Options& options) {
   options.add("train.batch", batch, {1, 1 << 20}, "items", "pictures or rows per step");
   options.add("train.micro_batch", micro_batch, {0, 1 << 20}, "items",
               "pictures or rows per forward pass, summed up to the batch; 0: the whole batch");
+  options.add("train.parts", parts, {1, 1024}, "parts",
+              "parts of the batch that are computed side by side, one thread each, which is faster "
+              "than all threads in one small batch; 1: all threads in the whole batch; ignored on "
+              "a GPU");
   options.add("train.lr", lr, {0, 10}, "", "learning rate after warm-up");
   options.add("train.warmup", warmup, {0, 100'000'000}, "steps", "linear warm-up");
   options.add("train.decay", decay, {0, 1}, "share",

@@ -21,6 +21,7 @@ struct TrainOptions {
   std::int64_t steps = 1100;
   std::int64_t batch = 128;
   std::int64_t micro_batch = 0;
+  std::int64_t parts = 1;
   double lr = 2e-3;
   std::int64_t warmup = 100;
   double decay = 0.3;

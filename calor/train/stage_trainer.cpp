@@ -1,10 +1,12 @@
 #include "calor/train/stage_trainer.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "calor/core/error.h"
@@ -185,24 +187,55 @@ at::Tensor StageTrainer::map_loss(const data::Batch& batch, std::int64_t start,
   return at::mse_loss(stage_.map(right.items.to(device_), given, context), left);
 }
 
-// Sums gradients over micro-batches, weighted so that the result is that of the whole batch.
-double StageTrainer::accumulate_gradients(const data::Batch& batch) {
+// The loss of some examples of a batch, by micro-batches; each one's share of the whole batch's
+// loss is handed to `add_gradient`.
+double StageTrainer::accumulate_part(const data::Batch& batch, std::int64_t first,
+                                     std::int64_t count,
+                                     const std::function<void(const at::Tensor&)>& add_gradient) {
   const std::int64_t size = batch.items.size(0);
   const std::int64_t micro =
-      config_.train.micro_batch > 0 ? std::min(config_.train.micro_batch, size) : size;
-  const auto keys = example_keys(stage_key(RandomUse::training_noise), batch.step * size, size);
-  stage_.network().parameters().flat_gradient().zero_();
+      config_.train.micro_batch > 0 ? std::min(config_.train.micro_batch, count) : count;
+  const auto keys =
+      example_keys(stage_key(RandomUse::training_noise), batch.step * size + first, count);
   double loss = 0;
-  for (std::int64_t start = 0; start < size; start += micro) {
-    const std::int64_t count = std::min(micro, size - start);
-    const double share = static_cast<double>(count) / static_cast<double>(size);
+  for (std::int64_t start = 0; start < count; start += micro) {
+    const std::int64_t taken = std::min(micro, count - start);
+    const double share = static_cast<double>(taken) / static_cast<double>(size);
     const auto own =
-        std::span(keys).subspan(static_cast<std::size_t>(start), static_cast<std::size_t>(count));
-    const at::Tensor part = batch_loss(batch, start, own, true) * share;
-    part.backward();
+        std::span(keys).subspan(static_cast<std::size_t>(start), static_cast<std::size_t>(taken));
+    const at::Tensor part = batch_loss(batch, first + start, own, true) * share;
+    add_gradient(part);
     loss += part.item<double>();
   }
   return loss;
+}
+
+// Parts that run side by side are summed in their order, so that the result is the same on any
+// number of threads: inside LibTorch's pool each part's operators run on one.
+double StageTrainer::accumulate_gradients(const data::Batch& batch) {
+  const std::int64_t size = batch.items.size(0);
+  const std::int64_t parts = device_.is_cpu() ? std::min(config_.train.parts, size) : 1;
+  const net::Parameters& parameters = stage_.network().parameters();
+  at::Tensor total = parameters.flat_gradient();
+  total.zero_();
+  if (parts == 1) {
+    return accumulate_part(batch, 0, size, [](const at::Tensor& loss) { loss.backward(); });
+  }
+  std::vector<double> losses(static_cast<std::size_t>(parts));
+  std::vector<at::Tensor> gradients(static_cast<std::size_t>(parts));
+  at::parallel_for(0, parts, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t first = size * i / parts;
+      const at::Tensor gradient = at::zeros_like(total);
+      const auto k = static_cast<std::size_t>(i);
+      losses[k] =
+          accumulate_part(batch, first, size * (i + 1) / parts - first,
+                          [&](const at::Tensor& loss) { parameters.add_gradient(loss, gradient); });
+      gradients[k] = gradient;
+    }
+  });
+  for (const at::Tensor& gradient : gradients) total.add_(gradient);
+  return std::accumulate(losses.begin(), losses.end(), 0.0);
 }
 
 StepReport StageTrainer::step(const data::Batch& batch) {

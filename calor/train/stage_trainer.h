@@ -91,6 +91,8 @@ class StageTrainer {
  private:
   StepReport step(const data::Batch& batch);
   double accumulate_gradients(const data::Batch& batch);
+  double accumulate_part(const data::Batch& batch, std::int64_t first, std::int64_t count,
+                         const std::function<void(const at::Tensor&)>& add_gradient);
   at::Tensor batch_loss(const data::Batch& batch, std::int64_t start,
                         std::span<const RandomKey> keys, bool training);
   at::Tensor map_loss(const data::Batch& batch, std::int64_t start, std::span<const RandomKey> keys,

@@ -1,10 +1,9 @@
 #include "calor/data/glyphs.h"
 
-#include <ATen/Parallel.h>
-
 #include "calor/data/font_choice.h"
 #include "calor/data/open.h"
 #include "tests/data/support.h"
+#include "tests/support/threads.h"
 
 namespace calor::data {
 namespace {
@@ -58,16 +57,13 @@ TEST(Glyphs, AreTheSameOnAnyNumberOfThreadsAndFromTheCache) {
   const Workshop workshop;
   const TemporaryFolder other_cache;
   GlyphOptions options = workshop.options();
-  const int threads = at::get_num_threads();
-  at::set_num_threads(1);
-  const std::string one = make_glyphs(options)->fingerprint();
-  EXPECT_EQ(make_glyphs(options)->fingerprint(), one);
+  const auto make = [&] { return make_glyphs(options)->fingerprint(); };
+  const std::string one = test::on_threads({1}, make).front();
+  EXPECT_EQ(make(), one);  // from the cache
   EXPECT_EQ(std::distance(fs::directory_iterator(workshop.cache.path()), fs::directory_iterator()),
             1);
-  at::set_num_threads(3);
   options.cache_folder = other_cache.path();
-  EXPECT_EQ(make_glyphs(options)->fingerprint(), one);
-  at::set_num_threads(threads);
+  EXPECT_EQ(test::on_threads({3}, make).front(), one);
 }
 
 TEST(Glyphs, FollowTheirOptions) {

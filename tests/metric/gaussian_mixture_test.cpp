@@ -1,11 +1,10 @@
 #include "calor/metric/gaussian_mixture.h"
 
-#include <ATen/Parallel.h>
-
 #include "calor/core/error.h"
 #include "calor/metric/estimate.h"
 #include "calor/metric/gaussian.h"
 #include "tests/metric/support.h"
+#include "tests/support/threads.h"
 
 namespace calor::metric {
 namespace {
@@ -192,13 +191,8 @@ TEST(MixtureFit, SameBitsOnAnyNumberOfThreads) {
   options.restarts = 2;
   options.short_iterations = 3;
   options.iterations = 3;
-  const int threads = at::get_num_threads();
-  std::vector<at::Tensor> densities;
-  for (const int number : {1, 2, 3}) {
-    at::set_num_threads(number);
-    densities.push_back(fit_mixture(x, options, test_key()).mixture.log_density(x));
-  }
-  at::set_num_threads(threads);
+  const auto densities = test::on_threads(
+      {1, 2, 3}, [&] { return fit_mixture(x, options, test_key()).mixture.log_density(x); });
   EXPECT_TRUE(densities[0].equal(densities[1]));
   EXPECT_TRUE(densities[0].equal(densities[2]));
 }

@@ -1,7 +1,6 @@
 #include "calor/net/mlp.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -14,6 +13,7 @@
 #include "calor/net/kernels/row_pieces.h"
 #include "tests/support/golden.h"
 #include "tests/support/mlp.h"
+#include "tests/support/threads.h"
 
 namespace calor::net {
 namespace {
@@ -339,15 +339,13 @@ TEST(Mlp, DropoutFollowsItsKey) {
 class MlpThreads : public testing::TestWithParam<bool> {};
 
 TEST_P(MlpThreads, DoNotChangeResults) {
-  const int threads = at::get_num_threads();
   const bool residual = GetParam();
   const std::int64_t condition = residual ? 5 : 0;
   const MlpOptions options{
       .width = 96, .layers = residual ? 4 : 3, .activation = Activation::elu, .residual = residual};
   for (const Products products : {Products::standard, Products::onednn}) {
     use(products);
-    const auto run = [&](int count) {
-      at::set_num_threads(count);
+    const auto runs = test::on_threads({1, 2, 3}, [&] {
       const auto network = drawn(options, rows_of(6, condition), condition, at::kFloat);
       const NetworkInput input = some_rows(3001, 6, at::kFloat, condition, condition);
       const at::Tensor y = network->forward(input);
@@ -355,17 +353,13 @@ TEST_P(MlpThreads, DoNotChangeResults) {
       const Divergence divergence = network->forward_with_divergence(input);
       return std::vector<at::Tensor>{y.detach(), divergence.trace, divergence.prediction,
                                      network->parameters().flat_gradient()};
-    };
-    const auto one = run(1);
-    const auto two = run(2);
-    const auto three = run(3);
-    for (std::size_t i = 0; i < one.size(); ++i) {
-      EXPECT_TRUE(at::equal(one[i], two[i])) << i;
-      EXPECT_TRUE(at::equal(one[i], three[i])) << i;
+    });
+    for (std::size_t i = 0; i < runs[0].size(); ++i) {
+      EXPECT_TRUE(at::equal(runs[0][i], runs[1][i])) << i;
+      EXPECT_TRUE(at::equal(runs[0][i], runs[2][i])) << i;
     }
   }
   use(Products::standard);
-  at::set_num_threads(threads);
 }
 
 INSTANTIATE_TEST_SUITE_P(PlainAndResidual, MlpThreads, testing::Bool());

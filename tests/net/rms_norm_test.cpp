@@ -1,7 +1,7 @@
 #include "calor/net/kernels/rms_norm.h"
+#include "tests/support/threads.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 namespace calor::net::kernels {
@@ -49,15 +49,10 @@ TEST(RmsNorm, DoesNotDependOnThreads) {
   const at::Tensor x = at::randn({1000, 64}, generator);
   const at::Tensor w = at::randn({64}, generator);
   const at::Tensor g = at::randn({1000, 64}, generator);
-  const int threads = at::get_num_threads();
-  at::set_num_threads(1);
-  const Gradients one = run(rms_norm, x, w, g);
-  at::set_num_threads(4);
-  const Gradients four = run(rms_norm, x, w, g);
-  at::set_num_threads(threads);
-  EXPECT_TRUE(at::equal(one.y, four.y));
-  EXPECT_TRUE(at::equal(one.dx, four.dx));
-  EXPECT_TRUE(at::equal(one.dw, four.dw));
+  const auto runs = test::on_threads({1, 4}, [&] { return run(rms_norm, x, w, g); });
+  EXPECT_TRUE(at::equal(runs[0].y, runs[1].y));
+  EXPECT_TRUE(at::equal(runs[0].dx, runs[1].dx));
+  EXPECT_TRUE(at::equal(runs[0].dw, runs[1].dw));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "calor/io/atomic_file.h"
 #include "calor/solve/generate.h"
 #include "tests/support/folder.h"
+#include "tests/support/threads.h"
 
 namespace calor::train {
 namespace {
@@ -140,6 +141,31 @@ TEST(Trainer, MicroBatchesGiveTheSameLosses) {
   train(config, b.path(), micro);
   for (std::size_t i = 0; i < whole.values.size(); ++i) {
     EXPECT_NEAR(micro.values[i] / whole.values[i], 1, 1e-4);
+  }
+}
+
+// Parts side by side give the whole batch's loss, and the same bytes on any number of threads.
+TEST(Trainer, PartsSideBySideDoNotDependOnThreads) {
+  RunConfig config = tiny(4);
+  config.model.net.dropout = 0;
+  config.model.objective.layer_sync = 0;
+  Folder whole_folder;
+  Losses whole;
+  train(config, whole_folder.path(), whole);
+  config.train.parts = 3;
+  config.train.micro_batch = 2;
+  Losses parts;
+  const auto weights = test::on_threads({1, 2, 4}, [&] {
+    Folder folder;
+    parts.values.clear();
+    train(config, folder.path(), parts);
+    return bytes_of(folder.path() / "checkpoints/0000000004/weights.safetensors");
+  });
+  EXPECT_EQ(weights[0], weights[1]);
+  EXPECT_EQ(weights[0], weights[2]);
+  ASSERT_EQ(parts.values.size(), whole.values.size());
+  for (std::size_t i = 0; i < whole.values.size(); ++i) {
+    EXPECT_NEAR(parts.values[i] / whole.values[i], 1, 1e-4);
   }
 }
 
