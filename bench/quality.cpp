@@ -10,15 +10,20 @@
 // samples give that count with the noise averaged.
 //
 // Samples are rounded to 8 bits. The reference is the first --reference pictures of the training
-// set; with "real" the samples are the --count pictures after them.
+// set; with "real" the samples are the --count pictures after them. --shuffle takes both in an
+// order shuffled by a fixed key, as a set that is sorted by class needs.
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <numeric>
+#include <set>
+#include <span>
 
 #include "calor/core/device.h"
 #include "calor/core/error.h"
+#include "calor/core/random.h"
 #include "calor/data/open.h"
 #include "calor/flow/model_file.h"
 #include "calor/metric/classifier.h"
@@ -36,16 +41,35 @@ struct Arguments {
   std::int64_t count = 1000, reference = 10000, steps = 20, seed = 0, patch = 4;
   std::int64_t blocks = 0, block_size = 1000;
   double guidance = 1;
+  bool shuffle = false;
   std::string solver = "spectral-2m";
   std::string device = "cpu";
 };
 
-at::Tensor pictures_of(const data::ImageDataset& set, std::int64_t first, std::int64_t count) {
+// Which pictures are real ones to compare with, in which order.
+std::vector<std::int64_t> order_of(const Arguments& a, std::int64_t size) {
+  if (a.shuffle) return random_permutation(random_key(0, RandomUse::data_order), size);
+  std::vector<std::int64_t> order(static_cast<std::size_t>(size));
+  std::iota(order.begin(), order.end(), 0);
+  return order;
+}
+
+at::Tensor pictures_of(const data::ImageDataset& set, std::span<const std::int64_t> items) {
   std::vector<at::Tensor> pictures;
-  for (std::int64_t i = first; i < std::min(first + count, set.size()); ++i) {
-    pictures.push_back(set.picture(i));
-  }
+  for (const std::int64_t i : items) pictures.push_back(set.picture(i));
   return at::stack(pictures);
+}
+
+// A reference of some classes only would make every distance meaningless.
+void require_all_classes(const data::ImageDataset& set, std::span<const std::int64_t> items) {
+  std::set<std::int64_t> seen;
+  for (const std::int64_t i : items) seen.insert(set.label(i));
+  const auto classes = static_cast<std::size_t>(std::max<std::int64_t>(1, set.spec().classes()));
+  if (seen.size() < classes) {
+    throw usage_error(fmt::format("a reference with all {} classes", classes),
+                      fmt::format("{} of them among {} pictures", seen.size(), items.size()),
+                      "say --shuffle, or raise --reference");
+  }
 }
 
 at::Tensor samples_of(const Arguments& a, std::string& description) {
@@ -117,13 +141,24 @@ int run(const Arguments& a) {
   data::DataOptions source;
   source.source = a.data;
   const auto set = data::open_dataset(source);
-  const at::Tensor real = pictures_of(*set, 0, a.reference);
+  const auto order = order_of(a, set->size());
+  const auto first =
+      std::span(order).first(static_cast<std::size_t>(std::min(a.reference, set->size())));
+  const auto others = std::span(order).subspan(first.size());
+  require_all_classes(*set, first);
+  if (a.run == "real" && static_cast<std::int64_t>(others.size()) < a.count) {
+    throw usage_error(fmt::format("{} pictures besides the reference", a.count),
+                      fmt::format("{}", others.size()), "lower --count or --reference");
+  }
+  const at::Tensor real = pictures_of(*set, first);
   std::string description = "real pictures";
   const at::Tensor samples =
-      a.run == "real" ? pictures_of(*set, a.reference, a.count) : samples_of(a, description);
-  std::printf("%s: %ld samples (%s, seed %ld) against the first %ld training pictures of %s\n",
+      a.run == "real" ? pictures_of(*set, others.first(static_cast<std::size_t>(a.count)))
+                      : samples_of(a, description);
+  std::printf("%s: %ld samples (%s, seed %ld) against %s %ld training pictures of %s\n",
               a.run.c_str(), static_cast<long>(samples.size(0)), description.c_str(),
-              static_cast<long>(a.seed), static_cast<long>(real.size(0)), a.data.c_str());
+              static_cast<long>(a.seed), a.shuffle ? "a shuffled" : "the first",
+              static_cast<long>(real.size(0)), a.data.c_str());
   report_distances(a, samples, real);
   std::printf("fine power (r > .6)                %.3f\n", metric::fine_power(samples, real, 0.6));
   std::printf("fine power (r > 1)                 %.3f\n", metric::fine_power(samples, real, 1.0));
@@ -148,6 +183,7 @@ int main(int argc, char** argv) {
   program.add_option("--reference", a.reference, "real pictures")
       ->check(CLI::Range(2, 10000000))
       ->capture_default_str();
+  program.add_flag("--shuffle", a.shuffle, "real pictures in shuffled order");
   program.add_option("--steps", a.steps, "solver steps")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();

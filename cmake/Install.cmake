@@ -14,5 +14,5 @@ configure_package_config_file(cmake/calorConfig.cmake.in "${PROJECT_BINARY_DIR}/
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/calorConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
 install(
   FILES "${PROJECT_BINARY_DIR}/calorConfig.cmake" "${PROJECT_BINARY_DIR}/calorConfigVersion.cmake"
-    cmake/Dependencies.cmake cmake/FindLibTorch.cmake cmake/FindxxHash.cmake
+    cmake/Dependencies.cmake cmake/FindLibTorch.cmake cmake/FindxxHash.cmake cmake/FindBlosc.cmake
   DESTINATION "${package_dir}")

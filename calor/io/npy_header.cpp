@@ -37,23 +37,6 @@ constexpr std::array<Descr, 9> descrs{{{"f2", at::kHalf},
               "the file is damaged or not an .npy file: save it again with numpy.save");
 }
 
-at::ScalarType type_of(std::string_view descr, const std::string& file) {
-  if (descr.size() == 3) {
-    const std::string_view kind = descr.substr(1);
-    const bool one_byte = kind[1] == '1';
-    for (const auto& known : descrs) {
-      if (kind == known.kind && (descr[0] == '<' || (one_byte && descr[0] == '|'))) {
-        return known.type;
-      }
-    }
-  }
-  const bool objects = descr.find('O') != std::string_view::npos;
-  throw Error("an array of little-endian f2 f4 f8 i1 i2 i4 i8 u1 or b1",
-              fmt::format("{}: {}{}", file, printable(descr),
-                          objects ? " (Python objects, a pickle, which can run any program)" : ""),
-              "convert it, for instance with array.astype('<f4'), and save it again");
-}
-
 // One pass over the literal, from left to right.
 class HeaderParser {
  public:
@@ -91,7 +74,7 @@ class HeaderParser {
       throw Error("an array of one plain type", file_ + ": a structured array",
                   "save its columns as separate arrays, in an .npz file for instance");
     }
-    return type_of(take_string(), file_);
+    return npy_type(take_string(), file_);
   }
 
   bool take_bool() {
@@ -213,6 +196,23 @@ NpyHeader parse_npy_header(std::span<const std::byte> start, std::uint64_t file_
            fmt::format("{} bytes", present));
   }
   return header;
+}
+
+at::ScalarType npy_type(std::string_view descr, const std::string& file) {
+  if (descr.size() == 3) {
+    const std::string_view kind = descr.substr(1);
+    const bool one_byte = kind[1] == '1';
+    for (const auto& known : descrs) {
+      if (kind == known.kind && (descr[0] == '<' || (one_byte && descr[0] == '|'))) {
+        return known.type;
+      }
+    }
+  }
+  const bool objects = descr.find('O') != std::string_view::npos;
+  throw Error("an array of little-endian f2 f4 f8 i1 i2 i4 i8 u1 or b1",
+              fmt::format("{}: {}{}", file, printable(descr),
+                          objects ? " (Python objects, a pickle, which can run any program)" : ""),
+              "convert it, for instance with array.astype('<f4'), and save it again");
 }
 
 std::string npy_descr(at::ScalarType type) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace calor::io {
@@ -27,6 +28,9 @@ struct NpyHeader {
 // which must be exactly what the header promises.
 NpyHeader parse_npy_header(std::span<const std::byte> start, std::uint64_t file_size,
                            const std::string& file);
+
+// at::kFloat for "<f4"; Error naming `file` for a type that is not read.
+at::ScalarType npy_type(std::string_view descr, const std::string& file);
 
 // "<f4" for at::kFloat; Error where Calor does not write that type.
 std::string npy_descr(at::ScalarType type);

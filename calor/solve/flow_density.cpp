@@ -42,6 +42,13 @@ TransportOptions transport_options(const FlowDensityOptions& options, const Fiel
   return {.ode = options.ode, .s_min = fields.s_min(), .batch = 0};
 }
 
+LogDensity on_device(LogDensity part, at::Device device) {
+  for (at::Tensor* tensor : {&part.log_density, &part.standard_error, &part.end, &part.logdet}) {
+    *tensor = tensor->to(device);
+  }
+  return part;
+}
+
 void append(LogDensity& all, const LogDensity& part) {
   if (!all.log_density.defined()) {
     all = part;
@@ -73,9 +80,8 @@ LogDensity flow_log_density(const flow::Flow& flow, const at::Tensor& rows,
     const LogDensityOptions own{.transport = transport_options(options, fields),
                                 .divergence = options.divergence,
                                 .noise_scale = flow.options().path.noise_scale};
-    append(all,
-           log_density(fields.stages(), rows.narrow(0, first, count).to(flow.device(), flow.type()),
-                       own, first));
+    const at::Tensor some = rows.narrow(0, first, count).to(flow.device(), flow.type());
+    append(all, on_device(log_density(fields.stages(), some, own, first), rows.device()));
     if (on_batch) on_batch(first + count);
   }
   return all;
@@ -85,8 +91,10 @@ Transported flow_transport(const flow::Flow& flow, const at::Tensor& rows, const
                            Direction direction, const FlowDensityOptions& options) {
   const c10::NoGradGuard no_grad;
   const Fields fields(flow, given.to(flow.device()), options.t_eps);
-  return transport(fields.stages(), rows.to(flow.device(), flow.type()), direction,
-                   transport_options(options, fields));
+  Transported result = transport(fields.stages(), rows.to(flow.device(), flow.type()), direction,
+                                 transport_options(options, fields));
+  result.x = result.x.to(rows.device());
+  return result;
 }
 
 }  // namespace calor::solve

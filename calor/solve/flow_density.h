@@ -17,15 +17,15 @@ struct FlowDensityOptions {
   std::int64_t batch = 16384;  // rows at a time
 };
 
-// rows [N, numbers] in the space that the flow works in, computed in the flow's type, `given` for
-// each. Stops early, with
-// the rows done so far, where a signal asks for it. `on_batch` is told the rows done.
+// rows [N, numbers] in the space that the flow works in, computed in the flow's type and on its
+// device, `given` for each; the results are on the device of the rows. Stops early, with the rows
+// done so far, where a signal asks for it. `on_batch` is told the rows done.
 LogDensity flow_log_density(const flow::Flow& flow, const at::Tensor& rows,
                             const flow::Given& given, const FlowDensityOptions& options,
                             const std::function<void(std::int64_t)>& on_batch = {});
 
 // Rows carried from the data to noise or back, through all stages; the result is of the flow's
-// type.
+// type, on the device of the rows.
 Transported flow_transport(const flow::Flow& flow, const at::Tensor& rows, const flow::Given& given,
                            Direction direction, const FlowDensityOptions& options);
 

@@ -211,7 +211,7 @@ double StageTrainer::accumulate_part(const data::Batch& batch, std::int64_t firs
 }
 
 // Parts that run side by side are summed in their order, so that the result is the same on any
-// number of threads: inside LibTorch's pool each part's operators run on one.
+// number of threads: each part's operators run on one.
 double StageTrainer::accumulate_gradients(const data::Batch& batch) {
   const std::int64_t size = batch.items.size(0);
   const std::int64_t parts = device_.is_cpu() ? std::min(config_.train.parts, size) : 1;

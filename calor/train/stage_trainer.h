@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 
+#include "calor/core/workers.h"
 #include "calor/data/dataset.h"
 #include "calor/flow/flow.h"
 #include "calor/train/checkpoint.h"
@@ -113,6 +114,7 @@ class StageTrainer {
   OptimiserState optimiser_;
   Progress progress_;
   Best best_;
+  std::unique_ptr<Workers> workers_;  // of the parts of a batch; made when first needed
 };
 
 }  // namespace calor::train

@@ -1,0 +1,83 @@
+#include "calor/core/workers.h"
+
+#include <ATen/Parallel.h>
+
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace calor {
+
+struct Workers::State {
+  std::mutex mutex;
+  std::condition_variable changed;
+  const std::function<void(std::int64_t)>* work = nullptr;
+  std::int64_t count = 0, next = 0, unfinished = 0;
+  std::vector<std::exception_ptr> errors;
+  int ready = 0;
+  bool stop = false;
+  std::vector<std::thread> threads;
+
+  // Holds the lock but while it works.
+  void serve() {
+    at::set_num_threads(1);
+    std::unique_lock lock(mutex);
+    ++ready;
+    changed.notify_all();
+    for (;;) {
+      changed.wait(lock, [&] { return stop || next < count; });
+      if (stop) return;
+      const std::int64_t item = next++;
+      lock.unlock();
+      std::exception_ptr error;
+      try {
+        (*work)(item);
+      } catch (...) {
+        error = std::current_exception();
+      }
+      lock.lock();
+      errors[static_cast<std::size_t>(item)] = error;
+      if (--unfinished == 0) changed.notify_all();
+    }
+  }
+};
+
+// LibTorch's number of threads belongs to the calling thread, but for the one that new threads
+// begin with: it is put back when all workers have set theirs.
+Workers::Workers(int threads) : state_(std::make_unique<State>()) {
+  const int before = at::get_num_threads();
+  for (int i = 0; i < threads; ++i) {
+    state_->threads.emplace_back([state = state_.get()] { state->serve(); });
+  }
+  std::unique_lock lock(state_->mutex);
+  state_->changed.wait(lock, [&] { return state_->ready == threads; });
+  at::set_num_threads(before);
+}
+
+Workers::~Workers() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->stop = true;
+  }
+  state_->changed.notify_all();
+  for (std::thread& thread : state_->threads) thread.join();
+}
+
+void Workers::run(std::int64_t count, const std::function<void(std::int64_t)>& work) {
+  std::unique_lock lock(state_->mutex);
+  state_->work = &work;
+  state_->errors.assign(static_cast<std::size_t>(count), nullptr);
+  state_->next = 0;
+  state_->unfinished = count;
+  state_->count = count;
+  state_->changed.notify_all();
+  state_->changed.wait(lock, [&] { return state_->unfinished == 0; });
+  state_->count = state_->next = 0;
+  for (const std::exception_ptr& error : state_->errors) {
+    if (error) std::rethrow_exception(error);
+  }
+}
+
+}  // namespace calor

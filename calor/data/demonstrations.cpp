@@ -1,0 +1,279 @@
+#include "calor/data/demonstrations.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <sstream>
+
+#include "calor/core/error.h"
+#include "calor/io/bytes.h"
+#include "calor/io/npy.h"
+#include "calor/io/zarr.h"
+
+namespace calor::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* ends_name = "episode_ends";
+
+// An array and the columns of it that are wanted: name, name[i] or name[i:j].
+struct Wanted {
+  std::string name;
+  std::int64_t first = 0, last = -1;  // -1: to the end
+};
+
+std::vector<Wanted> parse_wanted(const std::string& text) {
+  static const std::regex form(R"(([A-Za-z_][A-Za-z0-9_./-]*)(\[(\d{1,9})(:(\d{1,9}))?\])?)");
+  std::istringstream words(text);
+  std::vector<Wanted> wanted;
+  for (std::string word; words >> word;) {
+    std::smatch match;
+    require_usage(std::regex_match(word, match, form),
+                  "data.observations of names with columns, like \"keypoint state[0:2]\"",
+                  fmt::format("'{}'", word), "separate names by blanks; columns count from 0");
+    Wanted one{.name = match[1]};
+    if (match[3].matched) {
+      one.first = std::stoll(match[3]);
+      one.last = match[5].matched ? std::stoll(match[5]) : one.first + 1;
+    }
+    wanted.push_back(one);
+  }
+  require_usage(!wanted.empty(), "one array or more in data.observations", "none",
+                "for instance \"state\"");
+  return wanted;
+}
+
+// The arrays of either format under the same names.
+class Store {
+ public:
+  explicit Store(const fs::path& path) : path_(path), zarr_(io::is_zarr(path)) {
+    if (!zarr_) arrays_ = io::read_npz(path);
+  }
+
+  std::vector<DemonstrationArray> list() const {
+    std::vector<DemonstrationArray> out;
+    if (zarr_) {
+      for (const auto& array : io::list_zarr(path_)) {
+        out.push_back({short_name(array.name), array.type, array.shape});
+      }
+    }
+    for (const auto& [name, array] : arrays_) {
+      out.push_back({name, array.scalar_type(), array.sizes().vec()});
+    }
+    return out;
+  }
+
+  void load(const std::vector<std::string>& names) {
+    for (const std::string& name : names) require_present(name);
+    if (!zarr_) return;
+    std::vector<std::string> full;
+    for (const std::string& name : names) full.push_back(full_name(name));
+    for (auto& [name, array] : io::read_zarr(path_, full)) arrays_[short_name(name)] = array;
+  }
+
+  const at::Tensor& at(const std::string& name) const { return arrays_.at(name); }
+
+ private:
+  static std::string full_name(const std::string& name) {
+    return (name == ends_name ? "meta/" : "data/") + name;
+  }
+  static std::string short_name(const std::string& name) {
+    for (const char* folder : {"data/", "meta/"}) {
+      if (name.starts_with(folder)) return name.substr(std::string_view(folder).size());
+    }
+    return name;
+  }
+
+  void require_present(const std::string& name) const {
+    std::vector<std::string> names;
+    for (const auto& array : list()) names.push_back(array.name);
+    if (std::ranges::find(names, name) != names.end()) return;
+    const std::string nearest = nearest_name(name, names);
+    throw Error(fmt::format("an array '{}'", name),
+                fmt::format("{}: {}", path_.string(),
+                            nearest.empty() ? "none of such a name"
+                                            : fmt::format("there is '{}'", nearest)),
+                "'calor data inspect' lists the arrays; set data.actions and data.observations");
+  }
+
+  fs::path path_;
+  bool zarr_;
+  std::map<std::string, at::Tensor> arrays_;
+};
+
+// fp32 [steps, columns], all finite.
+at::Tensor as_columns(const at::Tensor& array, const Wanted& wanted, const std::string& origin) {
+  const at::Tensor flat = array.flatten(1).to(at::kFloat);
+  const std::int64_t last = wanted.last < 0 ? flat.size(1) : wanted.last;
+  require_usage(wanted.first < last && last <= flat.size(1),
+                fmt::format("columns of '{}' within its {}", wanted.name, flat.size(1)),
+                fmt::format("[{}:{}]", wanted.first, last),
+                "columns count from 0, the last is out");
+  const at::Tensor columns = flat.narrow(1, wanted.first, last - wanted.first);
+  const at::Tensor bad = at::isfinite(columns).logical_not().nonzero();
+  if (bad.size(0) > 0) {
+    throw Error("finite numbers",
+                fmt::format("{}: '{}' has {} that are not, the first at step {}, column {}", origin,
+                            wanted.name, bad.size(0), bad[0][0].item<std::int64_t>(),
+                            bad[0][1].item<std::int64_t>() + wanted.first),
+                "repair or leave out those episodes");
+  }
+  return columns;
+}
+
+void check_steps(const at::Tensor& array, const std::string& name, std::int64_t steps,
+                 const std::string& origin) {
+  if (array.dim() >= 2 && array.size(0) == steps && array.numel() > 0) return;
+  throw Error(fmt::format("'{}' of shape [{}, ...], one row for each step", name, steps),
+              fmt::format("{}: {}", origin, io::shape_text(array.sizes())),
+              "save all arrays with the same steps, as rows");
+}
+
+std::vector<std::int64_t> read_ends(const at::Tensor& array, const std::string& origin) {
+  const bool integral = at::isIntegralType(array.scalar_type(), /*includeBool=*/false);
+  if (array.dim() != 1 || array.numel() == 0 || !integral) {
+    throw Error("episode_ends: integers [episodes]",
+                fmt::format("{}: {} {}", origin, c10::toString(array.scalar_type()),
+                            io::shape_text(array.sizes())),
+                "save one number for each episode: one past its last step");
+  }
+  const at::Tensor wide = array.to(at::kLong).contiguous();
+  std::vector<std::int64_t> ends(wide.const_data_ptr<std::int64_t>(),
+                                 wide.const_data_ptr<std::int64_t>() + wide.numel());
+  std::int64_t before = 0;
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    if (ends[i] <= before) {
+      throw Error("episode_ends that ascend",
+                  fmt::format("{}: episode {} ends at {}, the one before at {}", origin, i, ends[i],
+                              before),
+                  "save the number of steps up to the end of each episode, in order");
+    }
+    before = ends[i];
+  }
+  return ends;
+}
+
+}  // namespace
+
+void DemonstrationOptions::declare(config::Options& options) {
+  options.add("data.actions", actions, "demonstrations: the array of the actions");
+  options.add("data.observations", observations,
+              "demonstrations: the arrays that a policy observes, with columns where not all of "
+              "them: \"keypoint state[0:2]\"");
+  options.add("data.history", history, {1, 1000}, "steps",
+              "demonstrations: observations that a decision sees, the newest last");
+  options.add("data.chunk", chunk, {1, 10'000}, "steps",
+              "demonstrations: actions that are planned, from the oldest observation's step on");
+  options.add("data.execute", execute, {1, 10'000}, "steps",
+              "demonstrations: planned actions that are carried out before the next decision");
+}
+
+std::int64_t Demonstrations::begin(std::int64_t episode) const {
+  return episode == 0 ? 0 : end(episode - 1);
+}
+
+std::int64_t Demonstrations::end(std::int64_t episode) const {
+  return ends.at(static_cast<std::size_t>(episode));
+}
+
+bool holds_demonstrations(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) return false;
+  if (io::is_zarr(path)) return true;
+  return path.extension() == ".npz" && fs::is_regular_file(path, ignored) &&
+         io::read_npz(path).contains(ends_name);
+}
+
+std::vector<DemonstrationArray> list_demonstrations(const fs::path& path) {
+  return Store(path).list();
+}
+
+Demonstrations read_demonstrations(const fs::path& path, const DemonstrationOptions& options) {
+  require_usage(options.history + options.execute - 1 <= options.chunk,
+                "a chunk with the executed actions in it: data.history + data.execute - 1 <= "
+                "data.chunk",
+                fmt::format("{} + {} - 1 and {}", options.history, options.execute, options.chunk),
+                "lengthen the chunk or execute less of it");
+  const auto wanted = parse_wanted(options.observations);
+  Store store(path);
+  std::vector<std::string> names{options.actions, ends_name};
+  for (const Wanted& one : wanted) names.push_back(one.name);
+  store.load(names);
+  const std::string origin = path.string();
+  Demonstrations out;
+  out.ends = read_ends(store.at(ends_name), origin);
+  const std::int64_t steps = out.ends.back();
+  check_steps(store.at(options.actions), options.actions, steps, origin);
+  out.actions = as_columns(store.at(options.actions), {.name = options.actions}, origin);
+  std::vector<at::Tensor> parts;
+  for (const Wanted& one : wanted) {
+    check_steps(store.at(one.name), one.name, steps, origin);
+    parts.push_back(as_columns(store.at(one.name), one, origin));
+  }
+  out.observations = at::cat(parts, 1);
+  return out;
+}
+
+Windows cut_windows(const Demonstrations& d, std::span<const std::int64_t> episodes,
+                    const DemonstrationOptions& options, const RangeScaler& actions,
+                    const RangeScaler& observations) {
+  std::vector<std::int64_t> action_rows, observation_rows;
+  std::int64_t windows = 0;
+  for (const std::int64_t episode : episodes) {
+    const std::int64_t begin = d.begin(episode), end = d.end(episode);
+    const auto add = [&](std::vector<std::int64_t>& rows, std::int64_t step) {
+      rows.push_back(std::clamp(step, begin, end - 1));
+    };
+    const std::int64_t first = begin - (options.history - 1);
+    const std::int64_t last =
+        std::max(first, end - 1 - (options.chunk - 1) + (options.execute - 1));
+    for (std::int64_t start = first; start <= last; ++start, ++windows) {
+      for (std::int64_t k = 0; k < options.chunk; ++k) add(action_rows, start + k);
+      for (std::int64_t k = 0; k < options.history; ++k) add(observation_rows, start + k);
+    }
+  }
+  const auto rows_of = [&](const at::Tensor& all, const std::vector<std::int64_t>& rows) {
+    return all.index_select(0, at::tensor(rows, at::kLong));
+  };
+  const std::int64_t width = d.actions.size(1);
+  const at::Tensor acts = actions.to_unit(rows_of(d.actions, action_rows));
+  const at::Tensor seen = observations.to_unit(rows_of(d.observations, observation_rows));
+  return {.chunks =
+              acts.view({windows, options.chunk, width}).transpose(1, 2).unsqueeze(2).contiguous(),
+          .observations = seen.reshape({windows, -1})};
+}
+
+std::string PolicyCodec::to_json() const {
+  return nlohmann::json{{"actions", options.actions},
+                        {"observations", options.observations},
+                        {"history", options.history},
+                        {"chunk", options.chunk},
+                        {"execute", options.execute},
+                        {"action_range", nlohmann::json::parse(actions.to_json())},
+                        {"observation_range", nlohmann::json::parse(observations.to_json())}}
+      .dump();
+}
+
+PolicyCodec PolicyCodec::from_json(const std::string& text, const std::string& origin) {
+  try {
+    const auto json = nlohmann::json::parse(text);
+    PolicyCodec codec;
+    codec.options = {.actions = json.at("actions"),
+                     .observations = json.at("observations"),
+                     .history = json.at("history"),
+                     .chunk = json.at("chunk"),
+                     .execute = json.at("execute")};
+    codec.actions = RangeScaler::from_json(json.at("action_range").dump(), origin);
+    codec.observations = RangeScaler::from_json(json.at("observation_range").dump(), origin);
+    return codec;
+  } catch (const nlohmann::json::exception& error) {
+    throw Error("the description of a policy", fmt::format("{}: {}", origin, error.what()),
+                "the model file is damaged: make it again from its run");
+  }
+}
+
+}  // namespace calor::data

@@ -1,0 +1,39 @@
+// One array of a zarr store: its description (.zarray) and how a chunk becomes numbers.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "calor/io/zarr.h"
+
+namespace calor::io {
+
+enum class ZarrPacking { none, blosc, zlib };
+
+struct ZarrDescription {
+  ZarrArray array;
+  ZarrPacking packing = ZarrPacking::none;
+  char separator = '.';             // between the numbers of a chunk's name
+  std::optional<double> fill = {};  // the value of chunks that are not there
+};
+
+// From the text of a .zarray. `origin` names the store in errors.
+ZarrDescription parse_zarray(const std::string& name, std::string_view json,
+                             const std::string& origin);
+
+// The array's values, with the fill value (or NaN, 0 for integers) everywhere.
+at::Tensor begin_array(const ZarrDescription& description, const std::string& origin);
+
+// Puts chunk `place` ("3.0") into the array. Chunks at the ends reach beyond the array.
+void put_chunk(const ZarrDescription& description, const std::string& place,
+               std::span<const std::byte> packed, const at::Tensor& array,
+               const std::string& origin);
+
+// How many chunks the array is made of.
+std::int64_t chunk_count(const ZarrDescription& description);
+
+}  // namespace calor::io

@@ -1,0 +1,213 @@
+#include "calor/net/chunk_unet.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <optional>
+
+#include "calor/core/error.h"
+#include "calor/net/layers.h"
+
+namespace calor::net {
+namespace {
+
+// LibTorch's own defaults: uniform within one over the root of the numbers that are summed.
+Initialiser init_by_inputs(std::int64_t inputs) {
+  return init_uniform(1 / std::sqrt(static_cast<double>(inputs)));
+}
+
+// A convolution along the steps, weight [out, in, kernel]; with `transposed` [in, out, kernel].
+struct Convolution1d {
+  at::Tensor weight, bias;
+
+  Convolution1d(Parameters& parameters, const std::string& name, at::IntArrayRef shape,
+                std::int64_t out)
+      : weight(parameters.add(name + ".weight", shape, init_by_inputs(shape[1] * shape[2]))),
+        bias(parameters.add(name + ".bias", {out}, init_by_inputs(shape[1] * shape[2]))) {}
+
+  // Zeros beyond the ends; the result is of the type of the weights.
+  at::Tensor operator()(const at::Tensor& x, Precision precision, std::int64_t stride = 1) const {
+    const at::ScalarType type = product_type(weight, precision);
+    const at::Tensor y =
+        at::conv1d(x.to(type), weight.to(type), bias.to(type), stride, weight.size(2) / 2);
+    return y.to(weight.scalar_type());
+  }
+  // Doubles the steps: kernel 4, stride 2.
+  at::Tensor transposed(const at::Tensor& x, Precision precision) const {
+    const at::ScalarType type = product_type(weight, precision);
+    const at::Tensor y =
+        at::conv_transpose1d(x.to(type), weight.to(type), bias.to(type), /*stride=*/2,
+                             /*padding=*/1);
+    return y.to(weight.scalar_type());
+  }
+};
+
+// mish(GN(conv(x))), the normalisation with a learnt scale and shift.
+struct ConvolutionBlock {
+  Convolution1d convolution;
+  at::Tensor scale, shift;
+  std::int64_t groups;
+
+  ConvolutionBlock(Parameters& parameters, const std::string& name, std::int64_t in,
+                   std::int64_t out, const ChunkUnetOptions& options)
+      : convolution(parameters, name + ".block.0", {out, in, options.kernel}, out),
+        scale(parameters.add(name + ".block.1.weight", {out}, init_ones)),
+        shift(parameters.add(name + ".block.1.bias", {out}, init_zeros)),
+        groups(options.groups) {}
+
+  at::Tensor operator()(const at::Tensor& x, Precision precision) const {
+    return at::mish(at::group_norm(convolution(x, precision), groups, scale, shift));
+  }
+};
+
+class ResidualBlock1d {
+ public:
+  ResidualBlock1d(Parameters& parameters, const std::string& name, std::int64_t in,
+                  std::int64_t out, std::int64_t condition, const ChunkUnetOptions& options)
+      : first_(parameters, name + ".blocks.0", in, out, options),
+        second_(parameters, name + ".blocks.1", out, out, options),
+        modulation_(parameters, name + ".cond_encoder.1", condition, 2 * out,
+                    init_by_inputs(condition)) {
+    if (in != out)
+      skip_.emplace(parameters, name + ".residual_conv", at::IntArrayRef{out, in, 1}, out);
+  }
+
+  // x [N, in, T]; condition [N, c], after Mish.
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& condition,
+                        Precision precision) const {
+    const at::Tensor both = modulation_(condition, precision).to(x.scalar_type()).unsqueeze(2);
+    const auto parts = both.chunk(2, 1);
+    const at::Tensor h = at::addcmul(parts[1], parts[0], first_(x, precision));
+    return second_(h, precision) + (skip_ ? (*skip_)(x, precision) : x);
+  }
+
+ private:
+  ConvolutionBlock first_, second_;
+  Linear modulation_;
+  std::optional<Convolution1d> skip_;
+};
+
+// Two residual blocks, and the convolution to the next level (none at the coarsest).
+struct ChunkLevel {
+  ResidualBlock1d first, second;
+  std::optional<Convolution1d> resample = {};
+};
+
+class ChunkUnet final : public Network {
+ public:
+  ChunkUnet(const ChunkUnetOptions& options, const PictureShape& shape, std::int64_t condition);
+  at::Tensor forward(const NetworkInput& input, ForwardContext& context) override;
+
+ private:
+  ChunkLevel make_level(const std::string& name, std::int64_t in, std::int64_t out);
+  void check(const NetworkInput& input, const ForwardContext& context) const;
+  // Of time and condition, after Mish: [N, E + c].
+  at::Tensor embed(const NetworkInput& input, at::ScalarType type) const;
+
+  ChunkUnetOptions options_;
+  PictureShape shape_;
+  std::int64_t condition_;
+  std::vector<ChunkLevel> middle_, up_, down_;  // down: finest first; up: coarsest first
+  Linear time_in_, time_out_;
+  std::optional<ConvolutionBlock> last_block_;
+  std::optional<Convolution1d> last_;
+};
+
+// Parameters are declared in the published order.
+ChunkUnet::ChunkUnet(const ChunkUnetOptions& options, const PictureShape& shape,
+                     std::int64_t condition)
+    : options_(options), shape_(shape), condition_(condition) {
+  check_chunk_unet(options, shape);
+  const std::int64_t levels = options.levels(), e = options.embedding;
+  const std::int64_t coarsest = options.width(levels - 1), finest = options.width(0);
+  const std::int64_t given = e + condition;
+  middle_.push_back({.first = {parameters_, "mid_modules.0", coarsest, coarsest, given, options},
+                     .second = {parameters_, "mid_modules.1", coarsest, coarsest, given, options}});
+  time_in_ = Linear(parameters_, "diffusion_step_encoder.1", e, 4 * e, init_by_inputs(e));
+  time_out_ = Linear(parameters_, "diffusion_step_encoder.3", 4 * e, e, init_by_inputs(4 * e));
+  for (std::int64_t i = 0; i + 1 < levels; ++i) {
+    const std::int64_t out = options.width(levels - 2 - i);
+    const std::string name = fmt::format("up_modules.{}", i);
+    up_.push_back(make_level(name, 2 * options.width(levels - 1 - i), out));
+    up_.back().resample.emplace(parameters_, name + ".2.conv", at::IntArrayRef{out, out, 4}, out);
+  }
+  for (std::int64_t level = 0; level < levels; ++level) {
+    const std::int64_t out = options.width(level);
+    const std::string name = fmt::format("down_modules.{}", level);
+    down_.push_back(make_level(name, level == 0 ? shape.channels : options.width(level - 1), out));
+    if (level + 1 == levels) break;
+    down_.back().resample.emplace(parameters_, name + ".2.conv", at::IntArrayRef{out, out, 3}, out);
+  }
+  last_block_.emplace(parameters_, "final_conv.0", finest, finest, options);
+  last_.emplace(parameters_, "final_conv.1", at::IntArrayRef{shape.channels, finest, 1},
+                shape.channels);
+}
+
+ChunkLevel ChunkUnet::make_level(const std::string& name, std::int64_t in, std::int64_t out) {
+  const std::int64_t given = options_.embedding + condition_;
+  return {.first = {parameters_, name + ".0", in, out, given, options_},
+          .second = {parameters_, name + ".1", out, out, given, options_}};
+}
+
+void ChunkUnet::check(const NetworkInput& input, const ForwardContext& context) const {
+  if (!context.taps.empty()) {
+    throw Error("a network whose blocks put out tokens", "a 1-D U-Net",
+                "train it without LayerSync");
+  }
+  const at::Tensor& z = input.z;
+  if (z.dim() != 4 || z.size(1) != shape_.channels || z.size(2) != 1 || z.size(3) != shape_.width) {
+    throw Error(fmt::format("chunks [N, {}, 1, {}]", shape_.channels, shape_.width),
+                fmt::format("a tensor [{}]", fmt::join(z.sizes(), ", ")),
+                "give the data that the network was made for");
+  }
+  const std::int64_t given = input.condition.defined() ? input.condition.size(1) : 0;
+  if (given != condition_) {
+    throw Error(fmt::format("a condition of {} numbers for each chunk", condition_),
+                fmt::format("{}", given), "give the observations that the network was made for");
+  }
+}
+
+at::Tensor ChunkUnet::embed(const NetworkInput& input, at::ScalarType type) const {
+  const std::int64_t half = options_.embedding / 2;
+  const at::Tensor t = input.t.to(type) * options_.time_scale;
+  const at::Tensor k = at::arange(half, t.options()) / static_cast<double>(half - 1);
+  const at::Tensor angle = t.unsqueeze(1) * at::pow(1e4, -k);
+  const at::Tensor features = at::cat({angle.sin(), angle.cos()}, 1);
+  const at::Tensor inner = at::mish(time_in_(features, precision_));
+  const at::Tensor time = time_out_(inner, precision_).to(type);
+  return at::mish(condition_ > 0 ? at::cat({time, input.condition.to(type)}, 1) : time);
+}
+
+at::Tensor ChunkUnet::forward(const NetworkInput& input, ForwardContext& context) {
+  check(input, context);
+  const at::ScalarType type = last_->weight.scalar_type();
+  const at::Tensor given = embed(input, type);
+  const auto through = [&](const ChunkLevel& level, const at::Tensor& x) {
+    return level.second(level.first(x, given, precision_), given, precision_);
+  };
+  at::Tensor h = input.z.to(type).squeeze(2);
+  std::vector<at::Tensor> skips;
+  for (const ChunkLevel& level : down_) {
+    h = through(level, h);
+    skips.push_back(h);
+    if (level.resample) h = (*level.resample)(h, precision_, 2);
+  }
+  h = through(middle_.front(), h);
+  for (const ChunkLevel& level : up_) {
+    h = through(level, at::cat({h, skips.back()}, 1));
+    skips.pop_back();
+    h = level.resample->transposed(h, precision_);
+  }
+  return (*last_)((*last_block_)(h, precision_), precision_).unsqueeze(2);
+}
+
+}  // namespace
+
+std::unique_ptr<Network> make_chunk_unet(const ChunkUnetOptions& options, const PictureShape& shape,
+                                         std::int64_t condition) {
+  return std::make_unique<ChunkUnet>(options, shape, condition);
+}
+
+}  // namespace calor::net
