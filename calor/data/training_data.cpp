@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "calor/core/error.h"
+#include "calor/data/dequantise.h"
 #include "calor/data/picture_density.h"
 #include "calor/io/npy.h"
 
@@ -129,11 +130,13 @@ TrainingData open_training_data(const DataOptions& options) {
   }
   const auto set = open_dataset(options);
   const ItemSpec& spec = set->spec();
-  return {.train = set,
-          .validation = nullptr,
-          .notes = {},
-          .description = fmt::format("{} pictures of {} x {} x {}, {} classes", set->size(),
-                                     spec.channels, spec.height, spec.width, spec.classes())};
+  TrainingData data;
+  data.train = set;
+  if (options.dequantise_pictures) data.train = with_dequantised(set);
+  data.description = fmt::format("{} pictures of {} x {} x {}, {} classes{}", set->size(),
+                                 spec.channels, spec.height, spec.width, spec.classes(),
+                                 options.dequantise_pictures ? ", dequantised" : "");
+  return data;
 }
 
 Points draw_source_points(const DataOptions& options, std::int64_t count, RandomKey key) {

@@ -75,7 +75,7 @@ LogDensity flow_log_density(const flow::Flow& flow, const at::Tensor& rows,
                                 .noise_scale = flow.options().path.noise_scale};
     append(all,
            log_density(fields.stages(), rows.narrow(0, first, count).to(flow.device(), flow.type()),
-                       own, first));
+                       own, options.first_row + first));
     if (on_batch) on_batch(first + count);
   }
   return all;

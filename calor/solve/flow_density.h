@@ -15,11 +15,12 @@ struct FlowDensityOptions {
   DivergenceOptions divergence;
   double t_eps = 1e-3;         // of stages that predict the clean item: s is at least this
   std::int64_t batch = 16384;  // rows at a time
+  std::int64_t first_row = 0;  // row i has the probes of row first_row + i
 };
 
 // rows [N, numbers] in the space that the flow works in, computed in the flow's type, `given` for
-// each. Stops early, with
-// the rows done so far, where a signal asks for it. `on_batch` is told the rows done.
+// each. Stops early, with the rows done so far, where a signal asks for it. `on_batch` is told the
+// rows done.
 LogDensity flow_log_density(const flow::Flow& flow, const at::Tensor& rows,
                             const flow::Given& given, const FlowDensityOptions& options,
                             const std::function<void(std::int64_t)>& on_batch = {});
