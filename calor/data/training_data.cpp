@@ -120,7 +120,14 @@ bool is_known_source(const std::string& name) {
 }
 
 TrainingData open_training_data(const DataOptions& options) {
-  switch (source_kind(options)) {
+  const SourceKind kind = source_kind(options);
+  if (options.dequantise_pictures && kind != SourceKind::pictures) {
+    throw usage_error("pictures for data.dequantise_pictures = true",
+                      fmt::format("data.source = \"{}\": {}", options.source,
+                                  kind == SourceKind::points ? "points" : "a table"),
+                      "leave it out; data.dequantise is the setting of tables");
+  }
+  switch (kind) {
     case SourceKind::points:
       return open_points(options);
     case SourceKind::table:

@@ -50,6 +50,6 @@ mkdir empty && expect 1 "empty" "$CALOR" score bits empty
 "$CALOR" train hdfm-glyphs "${tiny[@]}" data.size=16 train.steps=1 --run small --quiet && "$CALOR" sample small --count 4 --steps 1 \
   --out small-pictures --quiet || fail "small pictures"
 expect 1 "1 x 28 x 28" "$CALOR" score bits small-pictures
-"$CALOR" distill bits --stages 1 --pairs 64 --held-out 8 train.steps=2 --run student --quiet || fail "a student"
+"$CALOR" distill bits --stages 1 --pairs 100 --held-out 10 train.steps=2 --run student --quiet || fail "a student"
 expect 2 "student" "$CALOR" score student others
 finish

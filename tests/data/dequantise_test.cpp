@@ -125,6 +125,8 @@ TEST(Dequantise, OptionOfTheTrainingData) {
   const TrainingData data = open_training_data(options);
   EXPECT_TRUE(data.train->spec().dequantised);
   EXPECT_TRUE(has(data.description, "dequantised"));
+  options.source = "rose";
+  EXPECT_TRUE(has(error_of([&] { open_training_data(options); }), "points"));
 }
 
 TEST(Dequantise, RefusesWhatIsNoBytes) {
