@@ -41,9 +41,9 @@ struct PictureLikelihood {
 at::Tensor bits_per_dimension(const at::Tensor& log_density, double dimensions, double scale);
 
 // Of the pictures `items` of the set, batch by batch. The noise of a picture is a function of the
-// seed, the draw and its number in the set. Error where the set's pictures have another shape than
-// the flow's; where labels are asked for and the classes differ; where a signal asks to stop.
-// `on_batch` is told the pictures done, of items * draws.
+// seed, the draw and its number in the set; its probes follow its place among `items`. Error where
+// the set's pictures have another shape than the flow's; where labels are asked for and the classes
+// differ; where a signal asks to stop. `on_batch` is told the pictures done, of items * draws.
 PictureLikelihood picture_likelihood(const flow::Flow& flow, const data::ImageDataset& set,
                                      std::span<const std::int64_t> items,
                                      const PictureLikelihoodOptions& options,

@@ -304,6 +304,8 @@ TEST(PictureLikelihood, DoesNotDependOnTheCompany) {
       make_flow(options_for(objective::Quantity::v, path::PathKind::linear), 0.05);
   auto options = options_at(1e-4);
   options.density.ode = {.method = OdeMethod::heun, .steps = 6};
+  options.density.divergence = {.kind =
+                                    DivergenceKind::exact};  // probes follow the place in a list
   std::vector<std::int64_t> done;
   const auto all = picture_likelihood(flow, *set, first_items(7), options,
                                       [&](std::int64_t n) { done.push_back(n); });
