@@ -91,14 +91,16 @@ void describe_model(const Globals& globals, const std::filesystem::path& file,
     describe_rows(globals, file, model, object);
     return;
   }
-  answer(globals, fmt::format("pictures: {} x {} x {} (channels x height x width), {} classes{}",
-                              p.channels, p.height, p.width, p.classes(),
+  answer(globals, fmt::format("pictures: {} x {} x {} (channels x height x width){}, {} classes{}",
+                              p.channels, p.height, p.width, p.dequantised ? ", dequantised" : "",
+                              p.classes(),
                               p.classes() > 0 && p.classes() <= 24
                                   ? fmt::format(": {}", fmt::join(p.class_names, ", "))
                                   : std::string()));
   object["pictures"] = {{"channels", p.channels},
                         {"height", p.height},
                         {"width", p.width},
+                        {"dequantised", p.dequantised},
                         {"class_names", p.class_names}};
   describe_settings(globals, model, object);
 }

@@ -7,35 +7,32 @@
 #include <numbers>
 
 namespace calor::app {
-namespace {
 
-metric::Estimate estimate(const at::Tensor& values) {
+metric::Estimate estimate_of(const at::Tensor& values) {
   if (values.size(0) > 1) return metric::mean_and_standard_error(values);
   return {.mean = values.mean().item<double>(),
           .standard_error = std::numeric_limits<double>::quiet_NaN(),
           .count = values.size(0)};
 }
 
-nlohmann::ordered_json to_json(const metric::Estimate& value) {
-  return {{"mean", json_number(value.mean)}, {"standard_error", json_number(value.standard_error)}};
-}
-
-}  // namespace
-
 Nll nll_of(const at::Tensor& standardised, const at::Tensor& original, double dimensions) {
-  return {.standardised = estimate(-standardised),
-          .original = estimate(-original),
-          .bits = estimate(-original / (dimensions * std::numbers::ln2))};
+  return {.standardised = estimate_of(-standardised),
+          .original = estimate_of(-original),
+          .bits = estimate_of(-original / (dimensions * std::numbers::ln2))};
 }
 
 nlohmann::ordered_json json_number(double value) {
   return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
 }
 
+nlohmann::ordered_json estimate_json(const metric::Estimate& value) {
+  return {{"mean", json_number(value.mean)}, {"standard_error", json_number(value.standard_error)}};
+}
+
 void add_to(nlohmann::ordered_json& object, const Nll& nll) {
-  object["nll_standardised"] = to_json(nll.standardised);
-  object["nll_original"] = to_json(nll.original);
-  object["bits_per_dimension"] = to_json(nll.bits);
+  object["nll_standardised"] = estimate_json(nll.standardised);
+  object["nll_original"] = estimate_json(nll.original);
+  object["bits_per_dimension"] = estimate_json(nll.bits);
 }
 
 }  // namespace calor::app

@@ -131,7 +131,9 @@ nlohmann::ordered_json run_sampling(const Globals& globals, SampleArguments argu
                 "start it again");
   }
   writer.write(made.items, columns);
-  if (!arguments.trajectory.empty()) recorder.write(arguments.trajectory, made.items);
+  if (!arguments.trajectory.empty()) {
+    recorder.write(arguments.trajectory, made.items, flow.items());
+  }
   const std::int64_t made_count = made.items.size(0);
   if (made_count < count) {
     say(globals, fmt::format("stopped by a signal after {} of {} samples", made_count, count));

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "calor/core/error.h"
+#include "calor/data/dequantise.h"
 #include "calor/data/point_sets.h"
 #include "calor/io/atomic_file.h"
 #include "calor/io/csv.h"
@@ -66,7 +67,7 @@ void SampleWriter::write(const at::Tensor& items, std::int64_t columns) const {
 void SampleWriter::write_pictures(const at::Tensor& items, std::int64_t columns) const {
   const fs::path path = out_;
   if (extension_ == ".npy") return io::write_npy(path, items);
-  const at::Tensor bytes = data::to_bytes(items);
+  const at::Tensor bytes = data::to_bytes(items, items_);
   if (extension_ == ".png") return io::write_png(path, report::tile(bytes, columns, 48));
   io::make_folder(path);
   for (std::int64_t i = 0; i < bytes.size(0); ++i) {

@@ -1,17 +1,18 @@
-// calor score: the log-density of each row, and what it says of the model in nats and bits.
+// calor score: the log-density of each row, and what it says of the model in nats and bits; of a
+// model of pictures see score_pictures.h.
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <memory>
-#include <numeric>
 
 #include "app/command.h"
 #include "app/nll.h"
 #include "app/rows_argument.h"
 #include "app/run_argument.h"
+#include "app/score_arguments.h"
+#include "app/score_pictures.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
 #include "calor/io/csv.h"
@@ -22,42 +23,6 @@
 namespace calor::app {
 namespace {
 
-struct ScoreArguments {
-  std::string run, data, split = "test", divergence = "exact", method = "adams", precision = "auto",
-                         out;
-  std::int64_t probes = 1, steps = 20, draws = 1, rank = 0, seed = 0, batch = 8192, count = 10'000;
-  double rtol = 1e-5, atol = 1e-5, t_eps = 1e-3;
-  bool gaussian = false, per_row = false, invert = false;
-  Machine machine;
-};
-
-solve::FlowDensityOptions density_options(const ScoreArguments& a) {
-  solve::FlowDensityOptions options;
-  options.ode.method = config::value_of(solve::ode_methods, a.method);
-  options.ode.rtol = a.rtol;
-  options.ode.atol = a.atol;
-  options.ode.steps = a.steps;
-  options.ode.per_row = a.per_row;
-  options.divergence = {.kind = config::value_of(solve::divergence_kinds, a.divergence),
-                        .probes = a.probes,
-                        .gaussian = a.gaussian,
-                        .seed = static_cast<std::uint64_t>(a.seed)};
-  options.t_eps = a.t_eps;
-  options.batch = a.batch;
-  return options;
-}
-
-// Below this the rounding of fp32 networks is what limits the error.
-constexpr double least_fp32_tolerance = 1e-6;
-
-at::ScalarType type_for(const ScoreArguments& a, const flow::Flow& flow) {
-  if (a.precision != "auto") return a.precision == "fp64" ? at::kDouble : at::kFloat;
-  const bool wide = flow.options().kind == net::NetworkKind::mlp &&
-                    solve::is_adaptive(config::value_of(solve::ode_methods, a.method)) &&
-                    std::min(a.rtol, a.atol) < least_fp32_tolerance;
-  return wide ? at::kDouble : at::kFloat;
-}
-
 // Log-densities of the rows, averaged over draws of the dequantisation.
 struct Scores {
   Rows rows;  // of the first draw
@@ -67,7 +32,7 @@ struct Scores {
 
 Scores compute(const Globals& globals, const ScoreArguments& a, const RunModel& model) {
   Scores scores;
-  const auto options = density_options(a);
+  const auto options = a.density();
   std::unique_ptr<report::ProgressBar> bar;
   for (std::int64_t draw = 0; draw < a.draws; ++draw) {
     Rows rows = open_rows(model, a.data, a.split, a.count, a.seed + draw);
@@ -91,15 +56,6 @@ Scores compute(const Globals& globals, const ScoreArguments& a, const RunModel& 
   }
   bar->finish();
   return scores;
-}
-
-// The rows with the lowest density first; rank 1 is the most unusual one.
-std::vector<std::size_t> by_density(const at::Tensor& log_density) {
-  const double* values = log_density.const_data_ptr<double>();
-  std::vector<std::size_t> order(static_cast<std::size_t>(log_density.numel()));
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::stable_sort(order, [&](auto a, auto b) { return values[a] < values[b]; });
-  return order;
 }
 
 void write_rows(const std::string& file, const Scores& scores,
@@ -128,16 +84,10 @@ void write_rows(const std::string& file, const Scores& scores,
       });
 }
 
-// The largest error of a coordinate when rows are carried to noise and back.
-double inversion_error(const ScoreArguments& a, const flow::Flow& flow, const Rows& rows) {
-  constexpr std::int64_t most = 1000;
-  const std::int64_t n = std::min(most, rows.rows.size(0));
-  const at::Tensor x = rows.rows.narrow(0, 0, n).to(at::kDouble);
-  const flow::Given given = rows.given.narrow(0, n);
-  const auto options = density_options(a);
-  const auto there = solve::flow_transport(flow, x, given, solve::Direction::to_noise, options);
-  const auto back = solve::flow_transport(flow, there.x, given, solve::Direction::to_data, options);
-  return (back.x.to(at::kDouble) - x).abs().max().item<double>();
+// Of up to 1000 rows.
+double inversion_error_of(const ScoreArguments& a, const flow::Flow& flow, const Rows& rows) {
+  const std::int64_t n = std::min<std::int64_t>(1000, rows.rows.size(0));
+  return inversion_error(flow, rows.rows.narrow(0, 0, n), rows.given.narrow(0, n), a.density());
 }
 
 nlohmann::ordered_json rank_rows(const Globals& globals, const ScoreArguments& a,
@@ -154,15 +104,11 @@ nlohmann::ordered_json rank_rows(const Globals& globals, const ScoreArguments& a
   return list;
 }
 
-nlohmann::ordered_json run_score(const Globals& globals, const ScoreArguments& a) {
-  const at::Device device = a.machine.apply();
-  if (!a.out.empty() && std::filesystem::path(a.out).extension() != ".csv") {
-    throw usage_error("--out FILE.csv", fmt::format("'{}'", a.out), "name the file .csv");
+nlohmann::ordered_json score_rows(const Globals& globals, const ScoreArguments& a,
+                                  const RunModel& model) {
+  if (a.labels) {
+    throw usage_error("a model of pictures for --labels", "a model of rows", "leave --labels out");
   }
-  net::use(net::resolve(net::Products::automatic));
-  const RunModel model = open_run(a.run, "1", device);
-  model.flow->compute_in(type_for(a, *model.flow));
-  const InterruptGuard guard;
   const Scores scores = compute(globals, a, model);
   const Nll nll = nll_of(scores.standardised, scores.original,
                          static_cast<double>(model.flow->items().numbers()));
@@ -174,12 +120,8 @@ nlohmann::ordered_json run_score(const Globals& globals, const ScoreArguments& a
                               "dimension",
                               nll.original.mean, nll.original.standard_error, nll.bits.mean));
   answer(globals, fmt::format("     {}", scores.rows.note));
-  const bool adaptive = solve::is_adaptive(config::value_of(solve::ode_methods, a.method));
-  const std::string how = adaptive ? fmt::format("at rtol {:g}, atol {:g}", a.rtol, a.atol)
-                                   : fmt::format("in {} steps a stage", a.steps);
-  const std::string precision = model.flow->type() == at::kDouble ? "fp64" : "fp32";
-  answer(globals, fmt::format("{} divergence, {} {}, {}; {:.0f} evaluations a row", a.divergence,
-                              a.method, how, precision, scores.nfe));
+  answer(globals, fmt::format("{} divergence, {}, {}; {:.0f} evaluations a row", a.divergence,
+                              a.solver_text(), precision_name(*model.flow), scores.nfe));
   const auto order = by_density(scores.standardised);
   const auto ranked = rank_rows(globals, a, scores, order);
   if (!a.out.empty()) write_rows(a.out, scores, order);
@@ -189,85 +131,29 @@ nlohmann::ordered_json run_score(const Globals& globals, const ScoreArguments& a
       (scores.probe_error.square().sum().sqrt() / static_cast<double>(n)).item<double>();
   object["probe_standard_error"] = json_number(probe_error);
   object["likelihood"] = scores.rows.note;
-  object["divergence"] = a.divergence;
-  object["probes"] = a.divergence == "exact" ? 0 : a.probes;
-  object["draws"] = a.draws;
-  object["method"] = a.method;
-  object["precision"] = precision;
-  object[adaptive ? "rtol" : "steps"] = adaptive ? nlohmann::json(a.rtol) : nlohmann::json(a.steps);
-  if (adaptive) object["atol"] = a.atol;
+  a.describe(*model.flow, object);
   object["t_eps"] = a.t_eps;
   object["nfe"] = scores.nfe;
-  object["seed"] = a.seed;
   object["out"] = a.out;
   object["most_unusual"] = ranked;
   if (a.invert) {
-    const double error = inversion_error(a, *model.flow, scores.rows);
+    const double error = inversion_error_of(a, *model.flow, scores.rows);
     answer(globals, fmt::format("to noise and back: largest error of a coordinate {:.2g}", error));
     object["inversion_error"] = json_number(error);
   }
   return object;
 }
 
-void add_options(CLI::App& command, ScoreArguments& a) {
-  command.add_option("run", a.run, "run folder or model.safetensors")->required();
-  command.add_option("data", a.data,
-                     "table or points to score; without it, held-out rows of the model's own data");
-  command.add_option("--split", a.split, "without DATA: test, validation or train")
-      ->check(CLI::IsMember({"test", "validation", "train"}))
-      ->capture_default_str();
-  command.add_option("--count", a.count, "without DATA: fresh points of a model of points")
-      ->check(CLI::Range(std::int64_t{2}, std::int64_t{100'000'000}))
-      ->capture_default_str();
-  command.add_option("--divergence", a.divergence, "exact, hutchinson or hutch++")
-      ->check(CLI::IsMember(config::names_of(solve::divergence_kinds)))
-      ->capture_default_str();
-  command.add_option("--probes", a.probes, "of the estimated divergences")
-      ->check(CLI::Range(1, 100'000))
-      ->capture_default_str();
-  command.add_flag("--gaussian", a.gaussian, "normal probes instead of signs");
-  command.add_option("--draws", a.draws, "dequantisations that are averaged")
-      ->check(CLI::Range(1, 10'000))
-      ->capture_default_str();
-  command.add_option("--method", a.method, "how the ODE is solved")
-      ->check(CLI::IsMember(config::names_of(solve::ode_methods)))
-      ->capture_default_str();
-  command
-      .add_option(
-          "--steps", a.steps,
-          "of abm, rk4, heun, midpoint and euler in each stage: steps of equal size, with no "
-          "control of the error")
-      ->check(CLI::Range(1, 100'000))
-      ->capture_default_str();
-  command
-      .add_option("--precision", a.precision,
-                  "fp32 or fp64; auto: fp64 for a perceptron at a tolerance below 1e-6")
-      ->check(CLI::IsMember({"auto", "fp32", "fp64"}))
-      ->capture_default_str();
-  command.add_option("--rtol", a.rtol, "relative tolerance")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
-  command.add_option("--atol", a.atol, "absolute tolerance")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
-  command.add_flag("--per-row", a.per_row, "control the error of each row by itself");
-  command.add_flag("--invert", a.invert,
-                   "also carry up to 1000 rows to noise and back, and report the largest error");
-  command.add_option("--t-eps", a.t_eps, "clean predictions: the smallest inner time")
-      ->check(CLI::Range(1e-6, 0.5))
-      ->capture_default_str();
-  command.add_option("--rank", a.rank, "list this many of the most unusual rows")
-      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000'000}))
-      ->capture_default_str();
-  command.add_option("--seed", a.seed, "of dequantisation and probes")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  command.add_option("--batch", a.batch, "rows at a time")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 22))
-      ->capture_default_str();
-  command.add_option("--out", a.out,
-                     "FILE.csv: row, log_density_standardised, log_density, standard_error, rank");
-  a.machine.add_to(command);
+nlohmann::ordered_json run_score(const Globals& globals, ScoreArguments a) {
+  const at::Device device = a.machine.apply();
+  a.check_out();
+  net::use(net::resolve(net::Products::automatic));
+  const RunModel model = open_run(a.run, "1", device);
+  model.flow->compute_in(a.type_for(*model.flow));
+  a.settle(model.flow->items());
+  const InterruptGuard guard;
+  const bool pictures = model.flow->items().kind == data::ItemKind::pictures;
+  return pictures ? score_pictures(globals, a, model) : score_rows(globals, a, model);
 }
 
 }  // namespace
@@ -275,12 +161,14 @@ void add_options(CLI::App& command, ScoreArguments& a) {
 void add_score(CLI::App& program, Globals& globals) {
   auto arguments = std::make_shared<ScoreArguments>();
   CLI::App& command = add_command(
-      program, globals, "score", "The log-density of rows, and the negative log-likelihood.",
+      program, globals, "score", "The log-density of rows, or bits per dimension of pictures.",
       "  calor score runs/houses houses-2026.csv --out densities.csv\n"
       "  calor score runs/houses houses-2026.csv --rank 20      the most unusual rows\n"
       "  calor score runs/houses --split test --json\n"
-      "  calor score runs/wide wide.npy --divergence hutch++ --probes 12");
-  add_options(command, *arguments);
+      "  calor score runs/wide wide.npy --divergence hutch++ --probes 12\n"
+      "  calor score runs/fm-mnist-bits --count 500          bits per dimension of mnist-test\n"
+      "  calor score runs/mine pictures/ --probes 4 --out bits.csv");
+  arguments->add_to(command);
   set_work(command, globals, [&globals, arguments] { return run_score(globals, *arguments); });
 }
 

@@ -9,7 +9,7 @@
 #include <limits>
 
 #include "app/labels.h"
-#include "calor/data/dataset.h"
+#include "calor/data/dequantise.h"
 #include "calor/io/atomic_file.h"
 #include "calor/io/picture.h"
 #include "calor/report/grid.h"
@@ -137,7 +137,7 @@ void TrainReporter::draw_grid(train::StageTrainer& trainer) {
         solve::generate(flow, noise, {.labels = labels, .condition = {}}, config.sampling);
     if (made.items.size(0) < count) return;  // a signal asked to stop
     io::make_folder(folder);
-    io::write_png(file, report::tile(data::to_bytes(made.items), columns, 48));
+    io::write_png(file, report::tile(data::to_bytes(made.items, flow.items()), columns, 48));
     newest_grid_ = file.string();
     bar_->print("samples: " + newest_grid_);
   });

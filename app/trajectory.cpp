@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "calor/data/dataset.h"
+#include "calor/data/dequantise.h"
 #include "calor/io/picture.h"
 #include "calor/report/grid.h"
 
@@ -19,7 +19,8 @@ solve::Observe TrajectoryRecorder::observer() {
   };
 }
 
-void TrajectoryRecorder::write(const std::string& file, const at::Tensor& samples) const {
+void TrajectoryRecorder::write(const std::string& file, const at::Tensor& samples,
+                               const data::ItemSpec& pictures) const {
   constexpr std::size_t most_columns = 12;
   const std::size_t steps = states_.size();
   const std::size_t columns = std::min(steps, most_columns);
@@ -33,7 +34,7 @@ void TrajectoryRecorder::write(const std::string& file, const at::Tensor& sample
       tiles.push_back(samples[item]);
     }
   }
-  const at::Tensor bytes = data::to_bytes(at::stack(tiles));
+  const at::Tensor bytes = data::to_bytes(at::stack(tiles), pictures);
   io::write_png(file, report::tile(bytes, static_cast<std::int64_t>(columns) + 1, 48));
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "calor/data/dataset.h"
 #include "calor/solve/sampler.h"
 
 namespace calor::app {
@@ -20,7 +21,8 @@ class TrajectoryRecorder {
 
   // Two rows a picture: z above, the prediction below; time runs to the right (at most 12 columns,
   // evenly chosen), the sample at the end.
-  void write(const std::string& file, const at::Tensor& samples) const;
+  void write(const std::string& file, const at::Tensor& samples,
+             const data::ItemSpec& pictures) const;
 
  private:
   std::int64_t items_;

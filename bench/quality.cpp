@@ -24,6 +24,7 @@
 #include "calor/core/device.h"
 #include "calor/core/error.h"
 #include "calor/core/random.h"
+#include "calor/data/dequantise.h"
 #include "calor/data/open.h"
 #include "calor/flow/model_file.h"
 #include "calor/metric/classifier.h"
@@ -89,7 +90,7 @@ at::Tensor samples_of(const Arguments& a, std::string& description) {
       solve::generate(*model.flow, noise, {.labels = labels, .condition = {}}, options);
   description =
       fmt::format("{}, NFE {}, guidance {}, labels in turn", a.solver, made.nfe, a.guidance);
-  return data::to_bytes(made.items.cpu());
+  return data::to_bytes(made.items.cpu(), model.flow->items());
 }
 
 // The file in the first data folder that has it; empty where none does.

@@ -22,6 +22,7 @@ struct ItemSpec {
   std::vector<std::string> class_names;  // empty: no labels
   ItemKind kind = ItemKind::pictures;
   std::int64_t condition_width = 0;  // numbers that an item is conditioned on; 0: none
+  bool dequantised = false;          // pictures: bytes made continuous (dequantise.h)
 
   std::int64_t classes() const { return static_cast<std::int64_t>(class_names.size()); }
   std::int64_t numbers() const { return channels * height * width; }

@@ -42,6 +42,11 @@ KnownDataset idx_set(std::string name, std::string description, const std::strin
 
 std::vector<std::string> digits() { return {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}; }
 
+std::vector<std::string> clothes() {
+  return {"t-shirt", "trouser", "pullover", "dress", "coat",
+          "sandal",  "shirt",   "sneaker",  "bag",   "ankle boot"};
+}
+
 KnownDataset cifar10() {
   KnownDataset set{.name = "cifar10",
                    .description =
@@ -56,6 +61,15 @@ KnownDataset cifar10() {
                    .class_names = {}};
   for (int i = 1; i <= 5; ++i)
     set.files.push_back(fmt::format("{}/data_batch_{}.bin", set.path, i));
+  return set;
+}
+
+KnownDataset cifar10_test() {
+  KnownDataset set = cifar10();
+  set.name = "cifar10-test";
+  set.description = "CIFAR-10, test part: 10,000 photos of the same kinds";
+  set.path += "/test_batch.bin";
+  set.files = {set.path};
   return set;
 }
 
@@ -89,10 +103,12 @@ std::vector<KnownDataset> make_table() {
               "t10k", mnist, digits()),
       idx_set("fashion-mnist",
               "Fashion-MNIST, training part: 60,000 pieces of clothing, grey 28 x 28",
-              "fashion_mnist", "train", fashion,
-              {"t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker",
-               "bag", "ankle boot"}),
+              "fashion_mnist", "train", fashion, clothes()),
+      idx_set("fashion-mnist-test",
+              "Fashion-MNIST, test part: 10,000 pieces of clothing, grey 28 x 28", "fashion_mnist",
+              "t10k", fashion, clothes()),
       cifar10(),
+      cifar10_test(),
       local_file("cifar10-jpeg",
                  "CIFAR-10's training part as 50,000 JPEG files: lossy, never to be compared with "
                  "published figures",

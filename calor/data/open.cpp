@@ -129,6 +129,9 @@ void DataOptions::declare(config::Options& options) {
   options.add("data.pad", pad, {0, largest_pad}, "pixels",
               "Black rows and columns added on each side, after resizing.");
   options.add("data.flip", flip, "Whether training mirrors pictures left-right, half of the time.");
+  options.add("data.dequantise_pictures", dequantise_pictures,
+              "Whether training adds uniform noise within a grey level to the bytes, which a "
+              "likelihood in bits per dimension needs; x = (u + n) / 128 - 1.");
   options.add("data.labels", labels, "Whether the labels are used where the set has them.");
   options.add("data.seed", seed, {0, std::int64_t{1} << 53}, "",
               "Seed of points, of the rows that are held out, and of dequantisation.");

@@ -19,11 +19,12 @@ struct DataOptions {
   std::int64_t channels = 0;      // 1, 3, or 0: as stored
   std::int64_t pad = 0;           // rows and columns of black added on each side (28 -> 32 with 2)
   bool flip = false;              // random left-right mirroring while training
-  bool labels = true;             // use the labels where the set has them
-  std::int64_t seed = 0;          // of points, of what is held out, and of dequantisation
-  std::int64_t count = 200'000;   // points drawn
-  bool dark_is_mass = true;       // of a picture as a density
-  double validation = 0.1;        // shares of a table's rows that are held out
+  bool dequantise_pictures = false;  // train on bytes with uniform noise within a grey level
+  bool labels = true;                // use the labels where the set has them
+  std::int64_t seed = 0;             // of points, of what is held out, and of dequantisation
+  std::int64_t count = 200'000;      // points drawn
+  bool dark_is_mass = true;          // of a picture as a density
+  double validation = 0.1;           // shares of a table's rows that are held out
   double test = 0;
   std::int64_t copies = 0;  // encodings of each row of a table; 0: by its size
   TableOptions table = {};

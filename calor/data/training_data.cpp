@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "calor/core/error.h"
+#include "calor/data/dequantise.h"
 #include "calor/data/picture_density.h"
 #include "calor/io/npy.h"
 
@@ -119,7 +120,14 @@ bool is_known_source(const std::string& name) {
 }
 
 TrainingData open_training_data(const DataOptions& options) {
-  switch (source_kind(options)) {
+  const SourceKind kind = source_kind(options);
+  if (options.dequantise_pictures && kind != SourceKind::pictures) {
+    throw usage_error("pictures for data.dequantise_pictures = true",
+                      fmt::format("data.source = \"{}\": {}", options.source,
+                                  kind == SourceKind::points ? "points" : "a table"),
+                      "leave it out; data.dequantise is the setting of tables");
+  }
+  switch (kind) {
     case SourceKind::points:
       return open_points(options);
     case SourceKind::table:
@@ -129,11 +137,13 @@ TrainingData open_training_data(const DataOptions& options) {
   }
   const auto set = open_dataset(options);
   const ItemSpec& spec = set->spec();
-  return {.train = set,
-          .validation = nullptr,
-          .notes = {},
-          .description = fmt::format("{} pictures of {} x {} x {}, {} classes", set->size(),
-                                     spec.channels, spec.height, spec.width, spec.classes())};
+  TrainingData data;
+  data.train = set;
+  if (options.dequantise_pictures) data.train = with_dequantised(set);
+  data.description = fmt::format("{} pictures of {} x {} x {}, {} classes{}", set->size(),
+                                 spec.channels, spec.height, spec.width, spec.classes(),
+                                 options.dequantise_pictures ? ", dequantised" : "");
+  return data;
 }
 
 Points draw_source_points(const DataOptions& options, std::int64_t count, RandomKey key) {

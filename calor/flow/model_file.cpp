@@ -28,7 +28,11 @@ std::string to_json(const data::ItemSpec& items) {
               {"height", items.height},
               {"width", items.width},
               {"class_names", items.class_names}};
-  if (items.kind == data::ItemKind::pictures) object["range"] = "x = u / 127.5 - 1, u = 0..255";
+  if (items.kind == data::ItemKind::pictures) {
+    object["dequantised"] = items.dequantised;
+    object["range"] = items.dequantised ? "x = (u + n) / 128 - 1, u = 0..255, n uniform in [0, 1)"
+                                        : "x = u / 127.5 - 1, u = 0..255";
+  }
   if (items.condition_width > 0) object["condition_width"] = items.condition_width;
   return object.dump();
 }
@@ -42,7 +46,8 @@ data::ItemSpec items_from_json(const std::string& text, data::ItemKind kind,
                          .width = j.at("width").get<std::int64_t>(),
                          .class_names = j.at("class_names").get<std::vector<std::string>>(),
                          .kind = kind,
-                         .condition_width = j.value("condition_width", std::int64_t{0})};
+                         .condition_width = j.value("condition_width", std::int64_t{0}),
+                         .dequantised = j.value("dequantised", false)};
     const auto in_range = [](std::int64_t v) { return v >= 1 && v <= 65536; };
     if (in_range(items.channels) && in_range(items.height) && in_range(items.width) &&
         items.condition_width >= 0 && items.condition_width <= 65536) {

@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
+#include <vector>
 
 namespace calor::solve {
 namespace {
@@ -19,16 +20,9 @@ VelocityField::Products VelocityField::with_products(const at::Tensor& t, const 
   const at::AutoGradMode with_grad(true);
   const at::Tensor input = x.detach().requires_grad_();
   const at::Tensor value = velocity(t, input);
-  const std::int64_t k = directions.size(-2);
-  at::Tensor products = at::zeros({x.size(0), k, x.size(1)}, x.options());
-  // A field that does not depend on x has no graph, and products of 0.
-  for (std::int64_t i = 0; i < k && value.requires_grad(); ++i) {
-    const at::Tensor direction = directions.select(-2, i).expand_as(value);
-    const auto gradients = torch::autograd::grad({value}, {input}, {direction},
-                                                 /*retain_graph=*/i + 1 < k,
-                                                 /*create_graph=*/false, /*allow_unused=*/true);
-    if (gradients[0].defined()) products.select(1, i).copy_(gradients[0]);
-  }
+  const at::Tensor products =
+      backward_products(value, input, directions.size(-2),
+                        [&](std::int64_t i) { return directions.select(-2, i).expand_as(value); });
   return {.velocity = value.detach(), .products = products, .trace_shift = {}, .trace_scale = {}};
 }
 
@@ -46,6 +40,21 @@ std::pair<at::Tensor, at::Tensor> VelocityField::with_divergence(const at::Tenso
     trace.add_((last.products * directions).sum({1, 2}));
   }
   return {last.velocity, trace_of_field(last, trace)};
+}
+
+at::Tensor backward_products(const at::Tensor& value, const at::Tensor& input, std::int64_t k,
+                             const std::function<at::Tensor(std::int64_t)>& direction) {
+  std::vector<std::int64_t> shape = input.sizes().vec();
+  shape.insert(shape.begin() + 1, k);
+  at::Tensor products = at::zeros(shape, input.options());
+  // A value that does not depend on the input has no graph, and products of 0.
+  for (std::int64_t i = 0; i < k && value.requires_grad(); ++i) {
+    const auto gradients = torch::autograd::grad({value}, {input}, {direction(i)},
+                                                 /*retain_graph=*/i + 1 < k,
+                                                 /*create_graph=*/false, /*allow_unused=*/true);
+    if (gradients[0].defined()) products.select(1, i).copy_(gradients[0]);
+  }
+  return products;
 }
 
 at::Tensor trace_of_field(const VelocityField::Products& products, const at::Tensor& traces) {

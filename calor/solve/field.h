@@ -4,6 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+#include <functional>
 #include <utility>
 
 namespace calor::solve {
@@ -38,6 +40,12 @@ class VelocityField {
   virtual std::pair<at::Tensor, at::Tensor> with_divergence(const at::Tensor& t,
                                                             const at::Tensor& x) const;
 };
+
+// J^T w, [N, k, ...], of a `value` [N, ...] that was computed from `input` [N, ...] with a graph,
+// where direction(i) is the i-th w for every row, like `value`. One backward pass each; the graph
+// is gone afterwards.
+at::Tensor backward_products(const at::Tensor& value, const at::Tensor& input, std::int64_t k,
+                             const std::function<at::Tensor(std::int64_t)>& direction);
 
 // trace_shift + trace_scale trace, for traces of J [N] or [N, m].
 at::Tensor trace_of_field(const VelocityField::Products& products, const at::Tensor& traces);

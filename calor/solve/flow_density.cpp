@@ -81,7 +81,8 @@ LogDensity flow_log_density(const flow::Flow& flow, const at::Tensor& rows,
                                 .divergence = options.divergence,
                                 .noise_scale = flow.options().path.noise_scale};
     const at::Tensor some = rows.narrow(0, first, count).to(flow.device(), flow.type());
-    append(all, on_device(log_density(fields.stages(), some, own, first), rows.device()));
+    append(all, on_device(log_density(fields.stages(), some, own, options.first_row + first),
+                          rows.device()));
     if (on_batch) on_batch(first + count);
   }
   return all;

@@ -15,6 +15,7 @@ struct FlowDensityOptions {
   DivergenceOptions divergence;
   double t_eps = 1e-3;         // of stages that predict the clean item: s is at least this
   std::int64_t batch = 16384;  // rows at a time
+  std::int64_t first_row = 0;  // row i has the probes of row first_row + i
 };
 
 // rows [N, numbers] in the space that the flow works in, computed in the flow's type and on its

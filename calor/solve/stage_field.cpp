@@ -51,6 +51,7 @@ bool StageField::has_tangents() const {
 VelocityField::Products StageField::with_products(const at::Tensor& s, const at::Tensor& x,
                                                   const at::Tensor& directions) const {
   const bool clean = stage_.objective().options().prediction == objective::Quantity::x;
+  if (clean && !has_tangents() && guidance_.scale == 1) return clean_products(s, x, directions);
   if (!has_tangents() || (!exact_ && !clean)) {
     return VelocityField::with_products(s, x, directions);
   }
@@ -72,6 +73,30 @@ VelocityField::Products StageField::with_products(const at::Tensor& s, const at:
           .products = said.products,
           .trace_shift = on_z * static_cast<double>(x.size(1)),
           .trace_scale = on_x};
+}
+
+// dx/ds = -(on_z x + on_x x^), both factors per frequency: with D the operator -on_x (symmetric,
+// since the DCT is orthonormal) tr dv/dx = -sum of on_z + tr D dx^/dx, the first part exactly. An
+// estimator has to find the second alone, from (D dx^/dx)^T w = (dx^/dx)^T D w.
+VelocityField::Products StageField::clean_products(const at::Tensor& s, const at::Tensor& x,
+                                                   const at::Tensor& directions) const {
+  const path::PictureSpace& space = stage_.space();
+  const auto v = space.path->velocity((1 - s).reshape({-1, 1, 1, 1}), space.lambda, t_eps_);
+  const at::Tensor on_x = -v.on_x();
+  const at::AutoGradMode with_grad(true);
+  const at::Tensor input = items(x.detach()).requires_grad_();
+  const at::Tensor clean = stage_.predict(input, 1 - s, given_for(x.size(0)));
+  const at::Tensor products =
+      backward_products(clean, input, directions.size(-2), [&](std::int64_t i) {
+        return space.multiply(on_x, items(directions.select(-2, i).expand_as(x)));
+      });
+  const at::Tensor velocity = space.combine(-v.on_z, input.detach(), on_x, clean.detach());
+  const at::Tensor shift =
+      v.on_z.expand({x.size(0), 1, input.size(2), input.size(3)}).sum({1, 2, 3});
+  return {.velocity = velocity.reshape(x.sizes()),
+          .products = products.flatten(2),
+          .trace_shift = -static_cast<double>(input.size(1)) * shift,
+          .trace_scale = {}};
 }
 
 std::pair<at::Tensor, at::Tensor> StageField::with_divergence(const at::Tensor& s,

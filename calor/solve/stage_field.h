@@ -33,6 +33,10 @@ class StageField final : public VelocityField {
   flow::Given given_for(std::int64_t rows) const;
   // Whether tangents of the network itself are all that is needed.
   bool has_tangents() const;
+  // Products of the clean item's Jacobian by backward passes, for networks without tangents and
+  // paths of any kind.
+  Products clean_products(const at::Tensor& s, const at::Tensor& x,
+                          const at::Tensor& directions) const;
 
   const flow::Stage& stage_;
   std::vector<std::int64_t> shape_;

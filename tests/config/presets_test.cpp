@@ -4,6 +4,7 @@
 
 #include "calor/data/dataset.h"
 #include "calor/flow/flow.h"
+#include "calor/solve/picture_likelihood.h"
 #include "calor/train/run_config.h"
 
 namespace calor::train {
@@ -27,6 +28,48 @@ TEST(Presets, AllAreWhole) {
                .class_names = {}};
     }
     EXPECT_NO_THROW(flow::check_model(config.model, items));
+  }
+}
+
+// Parameters of all stages together, for pictures of this shape with 10 classes.
+std::int64_t parameters_of(const std::string& name, const data::ItemSpec& items) {
+  RunConfig config = parse_config(config::preset(name), name, {});
+  const flow::Flow flow(config.model, items, at::kCPU);
+  std::int64_t count = 0;
+  for (std::size_t n = 0; n < flow.size(); ++n) {
+    count += flow.stage(n).network().parameters().count();
+  }
+  return count;
+}
+
+// The methods of one set of pictures are compared at equal size: within 2 % of flow matching.
+TEST(Presets, MethodsOfOneSetHaveEqualParameters) {
+  const std::vector<std::string> names{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+  const data::ItemSpec grey{.channels = 1, .height = 28, .width = 28, .class_names = names};
+  const data::ItemSpec colour{.channels = 3, .height = 32, .width = 32, .class_names = names};
+  for (const std::string set : {"fashion-mnist", "cifar10"}) {
+    const data::ItemSpec& items = set == "cifar10" ? colour : grey;
+    const auto reference = static_cast<double>(parameters_of("fm-" + set, items));
+    EXPECT_GT(reference, 1e6);
+    for (const char* method : {"lfm", "local-hdfm", "interflow", "hdfm", "jit"}) {
+      const std::string name = std::string(method) + "-" + set;
+      SCOPED_TRACE(name);
+      EXPECT_NEAR(static_cast<double>(parameters_of(name, items)) / reference, 1, 0.02);
+    }
+  }
+}
+
+// Those for bits per dimension are trained as calor score asks for.
+TEST(Presets, ForBitsAreTrainedForThem) {
+  for (const char* name : {"fm-mnist-bits", "fm-fashion-mnist-bits", "fm-cifar10-bits"}) {
+    SCOPED_TRACE(name);
+    const RunConfig config = parse_config(config::preset(name), name, {});
+    EXPECT_TRUE(config.data.dequantise_pictures);
+    data::ItemSpec items{.channels = 1, .height = 28, .width = 28, .class_names = {}};
+    items.dequantised = config.data.dequantise_pictures;
+    const flow::Flow flow(config.model, items, at::kCPU);
+    EXPECT_EQ(solve::likelihood_warnings(flow, 1e-3, false), std::vector<std::string>{});
+    EXPECT_EQ(solve::likelihood_t_eps(flow, 1e-3), 0);
   }
 }
 

@@ -3,10 +3,12 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
 #include "calor/core/error.h"
+#include "calor/data/dequantise.h"
 #include "calor/flow/model_file.h"
 #include "calor/io/atomic_file.h"
 #include "calor/solve/generate.h"
@@ -99,6 +101,33 @@ TEST(Trainer, ResumesBitForBit) {
             bytes_of(resumed.path() / "checkpoints/0000000009/optimiser.safetensors"));
   EXPECT_EQ(bytes_of(whole.path() / "checkpoints/0000000009/averages.safetensors"),
             bytes_of(resumed.path() / "checkpoints/0000000009/averages.safetensors"));
+}
+
+// The noise of dequantised pictures belongs to the position in the run, too; and the model file
+// says what the pictures were.
+TEST(Trainer, DequantisedRunsResumeBitForBit) {
+  const auto run = [](const RunConfig& config, const fs::path& folder) {
+    Losses losses;
+    Trainer(config, data_of(data::with_dequantised(some_pictures())), folder, at::kCPU, losses)
+        .run();
+    return losses.values;
+  };
+  RunConfig config = tiny(6);
+  config.train.keep_checkpoints = 9;
+  Folder folder;
+  const auto whole = run(config, folder.path());
+  const std::string weights = "checkpoints/0000000006/weights.safetensors";
+  const std::string before = bytes_of(folder.path() / weights);
+  fs::remove_all(folder.path() / "checkpoints" / "0000000006");
+  const auto rest = run(config, folder.path());
+  ASSERT_EQ(rest.size(), 3U);
+  EXPECT_TRUE(std::equal(rest.begin(), rest.end(), whole.begin() + 3));
+  EXPECT_EQ(bytes_of(folder.path() / weights), before);
+  EXPECT_TRUE(flow::read_description(folder.path() / "model.safetensors").items.dequantised);
+  Folder plain;
+  Losses other;
+  train(config, plain.path(), other);
+  EXPECT_NE(other.values, whole);
 }
 
 TEST(Trainer, LearnsOnePicture) {

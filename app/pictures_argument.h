@@ -1,0 +1,31 @@
+// The pictures that a command is given for a model of pictures: a set by name or path, or the part
+// of the model's own set that it was not trained on.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/run_argument.h"
+#include "calor/data/dataset.h"
+
+namespace calor::app {
+
+struct Pictures {
+  std::shared_ptr<const data::ImageDataset> set;
+  std::vector<std::int64_t> items;  // of the set, ascending
+  std::string source;               // its name or path
+  std::string split;  // "train": the model's own training set; "test": a set named NAME-test;
+                      // "given": any other
+};
+
+// `source`: a known set or a path, brought to size, channels and padding as the model's training
+// set was; empty: the `split` ("test", "validation" or "train") of the set that the model was
+// trained on. `count` of its pictures are drawn without repetition, a function of the seed; all
+// where there are no more. UsageError where nothing is held out, or where the model does not say
+// what it was trained on.
+Pictures open_pictures(const RunModel& model, const std::string& source, const std::string& split,
+                       std::int64_t count, std::int64_t seed, bool labels);
+
+}  // namespace calor::app

@@ -1,0 +1,51 @@
+// What a person may say to calor score, and how it becomes options of the log-density.
+#pragma once
+
+#include <c10/core/ScalarType.h>
+
+#include <cstdint>
+#include <string>
+
+#include "app/command.h"
+#include "calor/solve/flow_density.h"
+
+namespace calor::app {
+
+struct ScoreArguments {
+  std::string run, data, split = "test", divergence = "auto", method = "adams", precision = "auto",
+                         out;
+  // 0: by what is scored.
+  std::int64_t probes = 0, batch = 0, count = 0;
+  std::int64_t steps = 20, draws = 1, rank = 0, seed = 0;
+  double rtol = 1e-5, atol = 1e-5, t_eps = 1e-3;
+  bool gaussian = false, per_row = false, invert = false, labels = false;
+  Machine machine;
+
+  void add_to(CLI::App& command);
+  // Puts numbers in place of what "auto" and 0 stand for, for items of this kind and size.
+  void settle(const data::ItemSpec& items);
+  // UsageError where --out is no FILE.csv.
+  void check_out() const;
+
+  // All of these after settle().
+  bool adaptive() const;
+  solve::FlowDensityOptions density() const;
+  // The type that the networks compute in.
+  c10::ScalarType type_for(const flow::Flow& flow) const;
+  // "adams at rtol 1e-05, atol 1e-05" or "abm in 24 steps a stage".
+  std::string solver_text() const;
+  // divergence, probes, draws, method, precision, tolerances or steps, and the seed.
+  void describe(const flow::Flow& flow, nlohmann::ordered_json& object) const;
+};
+
+// "fp64" or "fp32".
+std::string precision_name(const flow::Flow& flow);
+
+// The items with the lowest density first; rank 1 is the most unusual one.
+std::vector<std::size_t> by_density(const at::Tensor& log_density);
+
+// The largest error of a coordinate when rows [N, numbers] are carried to noise and back.
+double inversion_error(const flow::Flow& flow, const at::Tensor& rows, const flow::Given& given,
+                       const solve::FlowDensityOptions& options);
+
+}  // namespace calor::app
