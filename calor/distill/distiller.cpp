@@ -153,7 +153,7 @@ std::optional<Way> Distiller::way_of(std::size_t student, std::int64_t pieces) {
                      pieces, on_states());
 }
 
-std::optional<at::Tensor> Distiller::train(std::size_t student, const Phase& phase) {
+std::optional<at::Tensor> Distiller::go_through(std::size_t student, const Phase& phase) {
   const fs::path folder = folder_of(student, phase.name);
   const fs::path file = train::stage_weights_file(folder);
   const train::RunConfig config = config_of(phase.evaluations, phase.steps);
@@ -178,11 +178,11 @@ std::optional<at::Tensor> Distiller::train(std::size_t student, const Phase& pha
 std::optional<at::Tensor> Distiller::teach_directly(std::size_t student) {
   const auto way = way_of(student, options_.evaluations);
   if (!way) return std::nullopt;
-  return train(student, {.name = {},
-                         .evaluations = options_.evaluations,
-                         .steps = config_.train.steps,
-                         .lesson = regression(material(*way)),
-                         .warm_start = beginning(groups_[student])});
+  return go_through(student, {.name = {},
+                              .evaluations = options_.evaluations,
+                              .steps = config_.train.steps,
+                              .lesson = regression(material(*way)),
+                              .warm_start = beginning(groups_[student])});
 }
 
 // The first map follows the teacher; each of the others has half the evaluations of the one before.
@@ -194,7 +194,7 @@ std::optional<at::Tensor> Distiller::teach_by_halving(std::size_t student) {
   for (std::int64_t round = 0; round <= options_.halvings; ++round) {
     const std::int64_t evaluations = finest >> round;
     const bool last = round == options_.halvings;
-    const auto made = train(
+    const auto made = go_through(
         student,
         {.name = last ? std::string() : fmt::format("halving-{}", evaluations),
          .evaluations = evaluations,
@@ -211,21 +211,21 @@ std::optional<at::Tensor> Distiller::teach_by_halving(std::size_t student) {
 std::optional<at::Tensor> Distiller::teach_consistency(std::size_t student) {
   const auto way = way_of(student, options_.evaluations * options_.neighbours);
   if (!way) return std::nullopt;
-  return train(student, {.name = {},
-                         .evaluations = options_.evaluations,
-                         .steps = config_.train.steps,
-                         .lesson = consistency(material(*way), options_.neighbours),
-                         .warm_start = beginning(groups_[student])});
+  return go_through(student, {.name = {},
+                              .evaluations = options_.evaluations,
+                              .steps = config_.train.steps,
+                              .lesson = consistency(material(*way), options_.neighbours),
+                              .warm_start = beginning(groups_[student])});
 }
 
 std::optional<at::Tensor> Distiller::teach_by_reflow(std::size_t student) {
   const auto pairs = way_of(student, 1);
   const std::string name = "straight";
-  const auto straight = train(student, {.name = name,
-                                        .evaluations = options_.evaluations,
-                                        .steps = part_of(config_.train.steps, 2, 0),
-                                        .lesson = straightening(material(*pairs)),
-                                        .warm_start = beginning(groups_[student])});
+  const auto straight = go_through(student, {.name = name,
+                                             .evaluations = options_.evaluations,
+                                             .steps = part_of(config_.train.steps, 2, 0),
+                                             .lesson = straightening(material(*pairs)),
+                                             .warm_start = beginning(groups_[student])});
   if (!straight) return std::nullopt;
   flow::Flow flow(config_of(options_.evaluations, 1).model, teacher_.flow->items(),
                   teacher_.flow->device());
@@ -237,11 +237,11 @@ std::optional<at::Tensor> Distiller::teach_by_reflow(std::size_t student) {
   const auto way = straight_way(flow, student, own, pairs->states.front(), pairs->labels,
                                 flow.stage(student).map_times(), on_states());
   if (!way) return std::nullopt;
-  return train(student, {.name = {},
-                         .evaluations = options_.evaluations,
-                         .steps = part_of(config_.train.steps, 2, 1),
-                         .lesson = regression(material(*way)),
-                         .warm_start = *straight});
+  return go_through(student, {.name = {},
+                              .evaluations = options_.evaluations,
+                              .steps = part_of(config_.train.steps, 2, 1),
+                              .lesson = regression(material(*way)),
+                              .warm_start = *straight});
 }
 
 std::optional<at::Tensor> Distiller::teach(std::size_t student) {

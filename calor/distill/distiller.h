@@ -71,7 +71,7 @@ class Distiller {
     std::shared_ptr<const train::Lesson> lesson;
     at::Tensor warm_start;
   };
-  std::optional<at::Tensor> train(std::size_t student, const Phase& phase);
+  std::optional<at::Tensor> go_through(std::size_t student, const Phase& phase);
   std::optional<at::Tensor> teach(std::size_t student);
   std::optional<at::Tensor> teach_directly(std::size_t student);
   std::optional<at::Tensor> teach_by_halving(std::size_t student);
