@@ -52,5 +52,6 @@ weights=${CALOR_DATA:-$CALOR_SOURCE_DIR/../shared/data}/weights/mnist_lenet.safe
 "$CALOR" distill run --evaluations 2 --method consistency --neighbours 2 --pairs 120 --held-out 20 train.steps=3 \
   "${perceptual[@]}" --run student --quiet || fail "distill a model of pictures"
 "$CALOR" sample student --count 6 --out g.npy --json 2>/dev/null | grep -q '"nfe": 2' || fail "sample its student"
+expect 2 "stages 1 to 1" "$CALOR" distill run --stages 2 --run others
 says "student \(consistency\): 2 evaluations" "$CALOR" info student
 finish

@@ -100,6 +100,8 @@ grep -q '^found: .*full/pairs/border-3.f32' full.log && grep -q '^to do: ' full.
 cp -r full/pairs stolen-pairs && mkdir -p stolen && mv stolen-pairs stolen/pairs
 expect 1 "belongs to another run" "${distil[@]}" --run stolen --pairs 3000
 
+expect 2 "distilled student" "$CALOR" train lfm-rose "${points[@]}" data.source=two-moons stages.evaluations=2 --run others
+
 # What can be wrong.
 train=("$CALOR" train lfm-table "${small[@]}" --run bad)
 printf 'a,b\n1,2\n3\n' >ragged.csv

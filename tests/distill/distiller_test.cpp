@@ -2,6 +2,7 @@
 #include "calor/distill/distiller.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -241,10 +242,12 @@ Outcome distil_linear(const flow::LoadedModel& teacher, DistilOptions options, s
                       const fs::path& folder) {
   options.pairs = 4000;
   options.held_out = 500;
-  options.halvings = 2;
+  options.halvings = 1;
   options.neighbours = 4;
+  RunConfig config = test::linear_config(steps);
+  config.train.checkpoint_every = std::max<std::int64_t>(20, steps / 4);
   TrainObserver quiet;
-  return Distiller(teacher, "linear", options, test::linear_config(steps), folder, quiet).run();
+  return Distiller(teacher, "linear", options, config, folder, quiet).run();
 }
 
 // The root mean square of what a student misses the teacher's map, which is linear, by.
@@ -258,21 +261,22 @@ double missed(const fs::path& student_folder, std::int64_t evaluations) {
   return (made.items.flatten(1) - wanted).square().mean().sqrt().item<double>();
 }
 
-class SlowMethods : public testing::TestWithParam<Method> {};
+class Methods : public testing::TestWithParam<Method> {};
 
-// The teacher's map takes noise of deviation 1 to about .7; its first-order step misses that by .3,
-// and a map of one group that had learnt nothing by about 1. One hidden layer of 24 kinked units
-// can say the maps of several evaluations, which change with the time, only to about .02.
-TEST_P(SlowMethods, ReachTheTeachersLinearMap) {
+// The teacher's map takes noise of deviation 1 to .52; leaving the noise as it is would miss that
+// by .48, and two students that had learnt nothing since they began, with the teacher's weights, by
+// .25. One hidden layer of 24 kinked units says the maps of several evaluations, which change with
+// the time, only to a few hundredths.
+TEST_P(Methods, ReachTheTeachersLinearMap) {
   const auto teacher = test::linear_teacher();
-  for (const std::int64_t stages : {1, 2}) {
-    for (const std::int64_t evaluations : {1, 2}) {
-      Folder folder;
-      const DistilOptions options{
-          .stages = stages, .evaluations = evaluations, .method = GetParam()};
-      EXPECT_EQ(distil_linear(teacher, options, 900, folder.path()), Outcome::finished);
-      EXPECT_LE(missed(folder.path(), stages * evaluations), 0.04) << stages << " " << evaluations;
-    }
+  for (const auto& [stages, evaluations] : {std::pair{1, 2}, std::pair{2, 1}}) {
+    Folder folder;
+    const DistilOptions options{.stages = stages, .evaluations = evaluations, .method = GetParam()};
+    EXPECT_EQ(distil_linear(teacher, options, 1500, folder.path()), Outcome::finished);
+    const double distance = missed(folder.path(), std::int64_t{stages} * evaluations);
+    RecordProperty(fmt::format("missed_{}_{}", stages, evaluations),
+                   fmt::format("{:.4f}", distance));
+    EXPECT_LE(distance, 0.05) << stages << " " << evaluations;
   }
 }
 
@@ -308,7 +312,7 @@ std::string name_of_method(const testing::TestParamInfo<Method>& info) {
 }
 const auto all_methods =
     testing::Values(Method::direct, Method::progressive, Method::consistency, Method::reflow);
-INSTANTIATE_TEST_SUITE_P(All, SlowMethods, all_methods, name_of_method);
+INSTANTIATE_TEST_SUITE_P(Slow, Methods, all_methods, name_of_method);
 INSTANTIATE_TEST_SUITE_P(All, MethodsGoOn, all_methods, name_of_method);
 
 }  // namespace

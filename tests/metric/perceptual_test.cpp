@@ -1,7 +1,10 @@
 #include "calor/metric/perceptual.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
+
+#include <cmath>
 
 #include "calor/data/open.h"
 
