@@ -55,6 +55,21 @@ void describe_settings(const Globals& globals, flow::ModelDescription& model,
   for (const auto& [key, text] : model.notes) object["notes"][key] = text;
 }
 
+// Of a distilled student, how many evaluations its maps take in all.
+void describe_student(const Globals& globals, const flow::ModelDescription& model,
+                      nlohmann::ordered_json& object) {
+  const auto& stages = model.options.stages;
+  if (!stages.maps) return;
+  const std::size_t maps = stages.is_chain() ? flow::stage_steps(stages).size() : 1;
+  const std::int64_t all = static_cast<std::int64_t>(maps) * stages.evaluations;
+  const auto method = model.notes.find("calor.method");
+  answer(globals, fmt::format("a distilled student{}: {} evaluation{} from noise to data, {} for "
+                              "each of {} map{}",
+                              method == model.notes.end() ? "" : " (" + method->second + ")", all,
+                              all == 1 ? "" : "s", stages.evaluations, maps, maps == 1 ? "" : "s"));
+  object["student"] = {{"maps", maps}, {"evaluations", all}};
+}
+
 // Columns of a table, or points; stages.
 void describe_rows(const Globals& globals, const std::filesystem::path& file,
                    flow::ModelDescription& model, nlohmann::ordered_json& object) {
@@ -79,6 +94,7 @@ void describe_rows(const Globals& globals, const std::filesystem::path& file,
     }
     object["stages"] = steps.size();
   }
+  describe_student(globals, model, object);
   describe_settings(globals, model, object);
 }
 
@@ -102,6 +118,7 @@ void describe_model(const Globals& globals, const std::filesystem::path& file,
                         {"width", p.width},
                         {"dequantised", p.dequantised},
                         {"class_names", p.class_names}};
+  describe_student(globals, model, object);
   describe_settings(globals, model, object);
 }
 

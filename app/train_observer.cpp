@@ -88,11 +88,11 @@ void TrainReporter::on_push(std::size_t stage, std::int64_t done, std::int64_t t
   show_carried(fmt::format("carrying particles through stage {}", stage + 1), done, total);
 }
 
-void TrainReporter::on_states(std::size_t border, std::int64_t done, std::int64_t total) {
-  show_carried(border == 0 ? "the teacher's samples"
-                           : fmt::format("the teacher's states before stage {}", border),
-               done, total);
+void TrainReporter::on_states(const std::string& what, std::int64_t done, std::int64_t total) {
+  show_carried(what, done, total);
 }
+
+void TrainReporter::on_phase(const std::string& what) { say(globals_, what); }
 
 void TrainReporter::show_carried(const std::string& title, std::int64_t done, std::int64_t total) {
   if (!push_bar_) {

@@ -23,7 +23,8 @@ class TrainReporter final : public train::TrainObserver {
   void on_checkpoint(train::StageTrainer& trainer) override;
   void on_stage_end(const train::StageTrainer& trainer) override;
   void on_push(std::size_t stage, std::int64_t done, std::int64_t total) override;
-  void on_states(std::size_t border, std::int64_t done, std::int64_t total) override;
+  void on_states(const std::string& what, std::int64_t done, std::int64_t total) override;
+  void on_phase(const std::string& what) override;
   void on_warning(const std::string& text) override;
 
   void finish();

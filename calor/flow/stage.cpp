@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "calor/core/error.h"
+#include "calor/path/log_snr.h"
 
 namespace calor::flow {
 namespace {
@@ -23,6 +24,18 @@ path::PictureSpace make_space(const ModelOptions& options,
     path = path::make_path(options.path, items.height, items.width);
   }
   return {std::move(path), items.height, items.width, at::kFloat, device};
+}
+
+std::unique_ptr<path::SpectralPath> make_whole_path(const ModelOptions& options,
+                                                    const std::optional<path::StageStep>& step,
+                                                    const data::ItemSpec& items) {
+  if (step) {
+    const StageOptions& stages = options.stages;
+    return path::global_stage_path(step->free ? stages.free_inner : stages.inner, *step);
+  }
+  auto path = path::make_path(options.path, items.height, items.width);
+  path->set_noise_scale(1);
+  return path;
 }
 
 path::TrainingTimes make_times(const ModelOptions& options, const path::PictureSpace& space) {
@@ -69,6 +82,8 @@ Stage::Stage(const ModelOptions& options, std::size_t index, std::optional<path:
       is_map_(options.stages.maps),
       classes_(items.classes()),
       space_(make_space(options, step, items, device)),
+      whole_path_(make_whole_path(options, step, items)),
+      map_times_(path::log_snr_cuts(*whole_path_, is_map_ ? options.stages.evaluations : 1)),
       times_(make_times(options, space_)),
       objective_(options.objective, space_, times_),
       network_(make_network(options, index, items)) {
@@ -111,14 +126,37 @@ at::Tensor Stage::predict(const at::Tensor& z, const at::Tensor& t, const Given&
   return predict(z, t, given, context);
 }
 
-at::Tensor Stage::map(const at::Tensor& z, const Given& given, net::ForwardContext& context) const {
-  const at::Tensor said = predict(z, at::zeros({z.size(0)}, z.options()), given, context);
-  return predicts_velocity() ? z + said : said;
+//     Z_to = exp(ln S_to - ln S_from) Z + A_to (1 - e^-h) X^,     h = change of ln(A/S)
+at::Tensor Stage::map_between(const at::Tensor& z, const at::Tensor& from, const at::Tensor& to,
+                              const Given& given, net::ForwardContext& context) const {
+  const at::Tensor said = predict(z, from, given, context);
+  if (predicts_velocity()) return z + per_item(to - from) * said;
+  const at::Tensor arrived = per_item(to.eq(1).logical_and(from.lt(1)));
+  if (arrived.all().item<bool>()) return said;
+  const at::Tensor still = per_item(to.eq(from));
+  const at::Tensor t = per_item(from.to(at::kDouble));
+  const at::Tensor u = per_item(to.to(at::kDouble));
+  const at::Tensor lambda = space_.lambda.to(at::kDouble);
+  const path::SpectralPath& path = *space_.path;
+  const at::Tensor h = path::log_snr(path, u, lambda) - path::log_snr(path, t, lambda);
+  const auto settled = [&](const at::Tensor& inside, double where_still, double where_arrived) {
+    return inside.masked_fill(still, where_still)
+        .masked_fill(arrived, where_arrived)
+        .to(z.scalar_type());
+  };
+  const at::Tensor keep = settled((path.log_s(u, lambda) - path.log_s(t, lambda)).exp(), 1, 0);
+  const at::Tensor add = settled(-path.log_a(u, lambda).exp() * at::expm1(-h), 0, 1);
+  return space_.combine(keep, z, add, said);
 }
 
 at::Tensor Stage::map(const at::Tensor& z, const Given& given) const {
   net::ForwardContext context;
-  return map(z, given, context);
+  at::Tensor state = z;
+  for (std::size_t k = 1; k < map_times_.size(); ++k) {
+    const at::Tensor from = at::full({z.size(0)}, map_times_[k - 1], z.options());
+    state = map_between(state, from, at::full_like(from, map_times_[k]), given, context);
+  }
+  return state;
 }
 
 // Guidance is linear in the prediction, so it may be mixed before or after it is made clean; the

@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "calor/data/dataset.h"
 #include "calor/flow/given.h"
@@ -50,12 +51,21 @@ class Stage {
   at::Tensor velocity(const at::Tensor& z, const at::Tensor& t, const Given& given, double t_eps,
                       const GuidanceOptions& guidance = {}) const;
 
-  // A student's stage: a map of one evaluation from the right end z to the left one. The network
-  // says the left end itself where it predicts x, else the way there, from which a teacher's
-  // velocity is a good beginning. No velocity, hence no density.
+  // A student's stage: a map from the right end z to the left one, one evaluation from each of
+  // map_times() to the next. No velocity, hence no density.
   bool is_map() const { return is_map_; }
+  std::int64_t evaluations() const { return static_cast<std::int64_t>(map_times_.size()) - 1; }
+  // From 0 to 1, at equal steps of log(A/S) along whole_path().
+  const std::vector<double>& map_times() const { return map_times_; }
   at::Tensor map(const at::Tensor& z, const Given& given) const;
-  at::Tensor map(const at::Tensor& z, const Given& given, net::ForwardContext& context) const;
+  // One evaluation, from states z at times `from` [N] to the states at `to` [N] >= from. Where the
+  // network says a velocity, that times the way: a teacher's Euler step, to begin with. Else it
+  // says the left end, and the step is the first-order one along the path (DDIM); to 1, the left
+  // end itself. Where `to` is `from` the result is z: a map's boundary condition.
+  at::Tensor map_between(const at::Tensor& z, const at::Tensor& from, const at::Tensor& to,
+                         const Given& given, net::ForwardContext& context) const;
+  // The stage as a path from the data, with noise of unit scale.
+  const path::SpectralPath& whole_path() const { return *whole_path_; }
 
   // The time that the network is fed, and the sign of its velocity, for a time of the path.
   at::Tensor fed_time(const at::Tensor& t) const;
@@ -82,6 +92,8 @@ class Stage {
   bool is_map_;
   std::int64_t classes_;
   path::PictureSpace space_;
+  std::unique_ptr<path::SpectralPath> whole_path_;
+  std::vector<double> map_times_;
   path::TrainingTimes times_;
   objective::Objective objective_;
   std::unique_ptr<net::Network> network_;

@@ -77,8 +77,10 @@ void StageOptions::declare(config::Options& options) {
   options.add("stages.warm_start", warm_start,
               "a stage begins with the weights of the one before (pushed particles only)");
   options.add("stages.maps", maps,
-              "a distilled student: each stage carries its right end to its left one in one "
-              "evaluation (calor distill sets this)");
+              "a distilled student: each stage carries its right end to its left one in "
+              "stages.evaluations (calor distill sets this)");
+  options.add("stages.evaluations", evaluations, {1, 1000}, "",
+              "a student's: evaluations of each map, at equal steps of log(A/S)");
   options.add("stages.times_per_pair", times_per_pair, {1, 1000}, "",
               "times drawn for each pair of data and noise in a step");
   options.add(

@@ -33,8 +33,9 @@ struct StageOptions {
   Particles particles = Particles::pushed;
   PredictedEnd predicted = PredictedEnd::left;
   bool warm_start = true;
-  // A student: each stage is a map of one evaluation from its right end to its left one.
+  // A student: each stage is a map from its right end to its left one, in this many evaluations.
   bool maps = false;
+  std::int64_t evaluations = 1;
   std::int64_t times_per_pair = 1;
   // Of each stage's network; empty: all the same.
   std::vector<double> widths;  // mlp.width, net.width or unet.channels

@@ -19,13 +19,15 @@ class LeNet final : public Classifier {
   std::string name() const override { return "LeNet"; }
 
  protected:
-  Reading read_batch(const at::Tensor& pictures) const override {
-    at::Tensor x = pictures.size(1) == 1 ? pictures : pictures.mean(1, true);
-    x = at::max_pool2d(at::relu(convolve(x, "convnet.c1")), 2);
-    x = at::max_pool2d(at::relu(convolve(x, "convnet.c3")), 2);
-    x = at::relu(convolve(x, "convnet.c5")).flatten(1);
-    const at::Tensor features = at::relu(linear(x, "fc.f6"));
-    return {.features = features.to(at::kDouble), .logits = linear(features, "fc.f7")};
+  std::vector<at::Tensor> layers_of(const at::Tensor& pictures) const override {
+    const at::Tensor grey = pictures.size(1) == 1 ? pictures : pictures.mean(1, true);
+    const at::Tensor c1 = at::relu(convolve(grey, "convnet.c1"));
+    const at::Tensor c3 = at::relu(convolve(at::max_pool2d(c1, 2), "convnet.c3"));
+    const at::Tensor c5 = at::relu(convolve(at::max_pool2d(c3, 2), "convnet.c5")).flatten(1);
+    return {c1, c3, c5, at::relu(linear(c5, "fc.f6"))};
+  }
+  Reading reading_of(const at::Tensor& last) const override {
+    return {.features = last.to(at::kDouble), .logits = linear(last, "fc.f7")};
   }
 
  private:
@@ -47,20 +49,27 @@ class CifarResNet final : public Classifier {
   std::string name() const override { return fmt::format("ResNet-{}", 6 * blocks_ + 2); }
 
  protected:
-  Reading read_batch(const at::Tensor& pictures) const override {
+  std::vector<at::Tensor> layers_of(const at::Tensor& pictures) const override {
     const at::Tensor rgb = pictures.expand({-1, 3, -1, -1});
-    const auto per_channel = [](std::initializer_list<double> v) {
-      return at::tensor(at::ArrayRef<double>(v), at::kFloat).reshape({1, 3, 1, 1});
+    const auto per_channel = [&](std::initializer_list<double> v) {
+      return at::tensor(at::ArrayRef<double>(v), at::kFloat)
+          .reshape({1, 3, 1, 1})
+          .to(pictures.device());
     };
     // ImageNet's means and standard deviations, as these networks were trained.
     at::Tensor x = (rgb - per_channel({0.485, 0.456, 0.406})) / per_channel({0.229, 0.224, 0.225});
     x = at::relu(normalise(at::conv2d(x, w_.at("conv1.weight"), {}, 1, 1), "bn1"));
+    std::vector<at::Tensor> ends;
     for (int stage = 1; stage <= 3; ++stage) {
       for (int i = 0; i < blocks_; ++i) {
         x = block(x, fmt::format("layer{}.{}.", stage, i), stage > 1 && i == 0);
       }
+      ends.push_back(x);
     }
-    const at::Tensor features = x.mean(at::IntArrayRef{2, 3});
+    return ends;
+  }
+  Reading reading_of(const at::Tensor& last) const override {
+    const at::Tensor features = last.mean(at::IntArrayRef{2, 3});
     return {.features = features.to(at::kDouble),
             .logits = at::linear(features, w_.at("linear.weight"), w_.at("linear.bias"))};
   }
@@ -94,17 +103,20 @@ Reading Classifier::read(const at::Tensor& pictures) const {
   std::vector<at::Tensor> features;
   std::vector<at::Tensor> logits;
   for (const at::Tensor& part : pictures.split(piece)) {
-    const at::Tensor unit = part.to(at::kFloat) / 255;
-    const Reading reading =
-        read_batch(at::upsample_bilinear2d(unit, {input_side, input_side}, false));
+    const Reading reading = reading_of(layers(part.to(at::kFloat) / 255).back());
     features.push_back(reading.features);
     logits.push_back(reading.logits);
   }
   return {.features = at::cat(features), .logits = at::cat(logits)};
 }
 
-std::unique_ptr<Classifier> load_classifier(const std::filesystem::path& file) {
+std::vector<at::Tensor> Classifier::layers(const at::Tensor& pictures) const {
+  return layers_of(at::upsample_bilinear2d(pictures, {input_side, input_side}, false));
+}
+
+std::unique_ptr<Classifier> load_classifier(const std::filesystem::path& file, at::Device device) {
   io::TensorFile weights = io::read_safetensors(file);
+  for (auto& [name, tensor] : weights.tensors) tensor = tensor.to(device);
   if (weights.contains("convnet.c1.weight")) return std::make_unique<LeNet>(std::move(weights));
   if (weights.contains("layer1.0.conv1.weight") && weights.contains("linear.weight")) {
     return std::make_unique<CifarResNet>(std::move(weights));

@@ -64,19 +64,24 @@ std::vector<std::int64_t> shared_steps(const flow::Flow& flow, const SolverOptio
                                         : std::vector<double>(steps.size(), 1));
 }
 
-// Integrates the velocity from the stage's right end to its left one. From a clean prediction the
-// last piece, where the velocity has no limit, is that prediction.
-Solution integrate_stage(const flow::Stage& stage, const at::Tensor& z, const flow::Given& given,
-                         const SolverOptions& solver, const flow::GuidanceOptions& guidance) {
+// Integrates the velocity from one time of the stage to another. From a clean prediction the last
+// piece before the left end, where the velocity has no limit, is that prediction.
+Solution integrate_stage(const flow::Stage& stage, double from, double to, const at::Tensor& z,
+                         const flow::Given& given, const SolverOptions& solver,
+                         const flow::GuidanceOptions& guidance) {
   const StageField field(stage, z.sizes().slice(1), given, solver.t_eps, guidance);
   const auto derivative = [&](const at::Tensor& s, const at::Tensor& x) {
     return field.velocity(s, x);
   };
-  const OdeSolution end =
-      integrate(derivative, z.flatten(1), 1, field.s_min(), ode_options(solver));
-  Solution solution{.sample = end.y.view(z.sizes()), .nfe = end.nfe};
-  if (field.s_min() > 0) {
-    solution.sample = stage.clean(solution.sample, 1 - field.s_min(), given, guidance);
+  const double last = std::max(1 - to, field.s_min());
+  Solution solution{.sample = z};
+  if (1 - from > last) {
+    const OdeSolution end =
+        integrate(derivative, z.flatten(1), 1 - from, last, ode_options(solver));
+    solution = {.sample = end.y.view(z.sizes()), .nfe = end.nfe};
+  }
+  if (to == 1 && last > 0) {
+    solution.sample = stage.clean(solution.sample, 1 - last, given, guidance);
     ++solution.nfe;
   }
   return solution;
@@ -85,8 +90,8 @@ Solution integrate_stage(const flow::Stage& stage, const at::Tensor& z, const fl
 Solution run_stage(const flow::Stage& stage, const at::Tensor& z, const flow::Given& given,
                    const SolverOptions& solver, const flow::GuidanceOptions& guidance,
                    const Observe& observe) {
-  if (stage.is_map()) return {.sample = stage.map(z, given), .nfe = 1};
-  if (is_ode(solver.solver)) return integrate_stage(stage, z, given, solver, guidance);
+  if (stage.is_map()) return {.sample = stage.map(z, given), .nfe = stage.evaluations()};
+  if (is_ode(solver.solver)) return integrate_stage(stage, 0, 1, z, given, solver, guidance);
   const Denoise denoise = [&](const at::Tensor& state, double t) {
     return stage.clean(state, t, given, guidance);
   };
@@ -177,6 +182,27 @@ Generated generate_between(const flow::Flow& flow, std::size_t from, std::size_t
                            const at::Tensor& states, const flow::Given& given,
                            const GenerateOptions& options) {
   return generate_stages(flow, from, to, states, given, options, {}, {});
+}
+
+Generated generate_within(const flow::Flow& flow, std::size_t stage, double from, double to,
+                          const at::Tensor& states, const flow::Given& given,
+                          const GenerateOptions& options) {
+  const c10::NoGradGuard no_grad;
+  SolverOptions solver = options.solver;
+  if (!is_ode(solver.solver)) solver.solver = Solver::adams;
+  Generated out;
+  std::vector<at::Tensor> parts;
+  for (std::int64_t start = 0; start < states.size(0) && !interrupted(); start += options.batch) {
+    const std::int64_t count = std::min(options.batch, states.size(0) - start);
+    const at::Tensor z = states.narrow(0, start, count).to(flow.device(), at::kFloat);
+    const flow::Given own = given.narrow(start, count).to(flow.device());
+    const Solution solution =
+        integrate_stage(flow.stage(stage), from, to, z, own, solver, options.guidance);
+    parts.push_back(solution.sample.cpu());
+    out.nfe = std::max(out.nfe, solution.nfe);
+  }
+  out.items = parts.empty() ? states.narrow(0, 0, 0).cpu() : at::cat(parts);
+  return out;
 }
 
 }  // namespace calor::solve

@@ -50,6 +50,12 @@ Generated generate(const flow::Flow& flow, const at::Tensor& noise, const flow::
                    const GenerateOptions& options, const OnBatch& on_batch = {},
                    const Observe& observe = {});
 
+// Inside one stage, from states at its time `from` to those at `to` (0 <= from < to <= 1, 0 its
+// noisy end): by ODE solvers, as below.
+Generated generate_within(const flow::Flow& flow, std::size_t stage, double from, double to,
+                          const at::Tensor& states, const flow::Given& given,
+                          const GenerateOptions& options);
+
 // As above from one border of the chain to another nearer to the data; borders count from the data
 // (0) to noise (the number of stages), `states` are those at border `from`. Stages that predict the
 // data are run one by one, by ODE solvers only: other solvers give way to `adams`.

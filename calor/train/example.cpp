@@ -24,6 +24,10 @@ double uniform_of(RandomKey example, RandomUse use) {
   return u;
 }
 
+RandomKey dropout_key(std::span<const RandomKey> examples) {
+  return child(examples.front(), RandomUse::dropout);
+}
+
 at::Tensor draw_noise(const at::Tensor& x, std::span<const RandomKey> keys, RandomUse use) {
   std::vector<RandomKey> own;
   own.reserve(keys.size());

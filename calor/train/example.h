@@ -20,6 +20,9 @@ std::vector<RandomKey> example_keys(RandomKey key, std::int64_t first, std::int6
 // A number in (0, 1).
 double uniform_of(RandomKey example, RandomUse use);
 
+// The stream of a batch's dropout.
+RandomKey dropout_key(std::span<const RandomKey> examples);
+
 // Standard normal noise like x: one stream per example on the CPU; on a GPU its own generator,
 // which is faster than the host could draw and send, from the key of the first example.
 at::Tensor draw_noise(const at::Tensor& x, std::span<const RandomKey> keys, RandomUse use);

@@ -15,6 +15,7 @@
 #include "calor/data/loader.h"
 #include "calor/path/coupling.h"
 #include "calor/train/example.h"
+#include "calor/train/swapped_weights.h"
 
 namespace calor::train {
 namespace {
@@ -32,25 +33,6 @@ OptimiserSettings settings_at(const TrainOptions& o, std::int64_t step) {
           .ema = o.ema,
           .ema2 = o.ema2};
 }
-
-// Puts other weights in place for as long as this lives.
-class SwappedWeights {
- public:
-  SwappedWeights(at::Tensor flat, const at::Tensor& other)
-      : flat_(std::move(flat)), own_(flat_.clone()) {
-    const c10::NoGradGuard no_grad;
-    flat_.copy_(other);
-  }
-  ~SwappedWeights() {
-    const c10::NoGradGuard no_grad;
-    flat_.copy_(own_);
-  }
-  SwappedWeights(const SwappedWeights&) = delete;
-  SwappedWeights& operator=(const SwappedWeights&) = delete;
-
- private:
-  at::Tensor flat_, own_;
-};
 
 constexpr std::int64_t validation_rows = 4096;  // at a time
 
@@ -130,7 +112,7 @@ at::Tensor StageTrainer::drop_labels(const at::Tensor& labels,
 // key.
 at::Tensor StageTrainer::batch_loss(const data::Batch& batch, std::int64_t start,
                                     std::span<const RandomKey> keys, bool training) {
-  if (stage_.is_map()) return map_loss(batch, start, keys, training);
+  if (task_.lesson) return lesson_loss(batch, start, keys, training);
   const auto count = static_cast<std::int64_t>(keys.size());
   const objective::Objective& objective = stage_.objective();
   const auto& stages = config_.model.stages;
@@ -163,7 +145,7 @@ at::Tensor StageTrainer::batch_loss(const data::Batch& batch, std::int64_t start
 
   const auto& options = config_.model.objective;
   net::ForwardContext context;
-  if (training) context.dropout = keys[0].child(static_cast<std::uint64_t>(RandomUse::dropout));
+  if (training) context.dropout = dropout_key(keys);
   if (options.layer_sync > 0) context.taps = {options.layer_sync_from, options.layer_sync_to};
   const at::Tensor prediction = stage_.predict(z, t, given, context);
   const at::Tensor loss = objective.loss(objective.target(x, z, noise, t), prediction, t).mean();
@@ -172,19 +154,11 @@ at::Tensor StageTrainer::batch_loss(const data::Batch& batch, std::int64_t start
                     objective::layer_similarity(context.tokens.at(0), context.tokens.at(1));
 }
 
-// The mean square of what the map misses the left ends by.
-at::Tensor StageTrainer::map_loss(const data::Batch& batch, std::int64_t start,
-                                  std::span<const RandomKey> keys, bool training) {
-  const auto count = static_cast<std::int64_t>(keys.size());
-  const auto& set = training ? task_.right : task_.validation_right;
-  data::Batch right;
-  right.indices.assign(batch.indices.begin() + start, batch.indices.begin() + start + count);
-  set->fill(right, 0, 0, false);
-  const auto given = flow::Given{.labels = right.labels, .condition = right.condition}.to(device_);
-  net::ForwardContext context;
-  if (training) context.dropout = keys[0].child(static_cast<std::uint64_t>(RandomUse::dropout));
-  const at::Tensor left = batch.items.narrow(0, start, count).to(device_);
-  return at::mse_loss(stage_.map(right.items.to(device_), given, context), left);
+at::Tensor StageTrainer::lesson_loss(const data::Batch& batch, std::int64_t start,
+                                     std::span<const RandomKey> keys, bool training) {
+  const auto rows = std::span(batch.indices).subspan(static_cast<std::size_t>(start), keys.size());
+  if (!training) return task_.lesson->held_out_loss(stage_, rows);
+  return task_.lesson->loss(stage_, rows, keys, optimiser_.ema2);
 }
 
 // The loss of some examples of a batch, by micro-batches; each one's share of the whole batch's

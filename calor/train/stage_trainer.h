@@ -14,6 +14,7 @@
 #include "calor/data/dataset.h"
 #include "calor/flow/flow.h"
 #include "calor/train/checkpoint.h"
+#include "calor/train/lesson.h"
 #include "calor/train/run_config.h"
 
 namespace calor::train {
@@ -42,8 +43,11 @@ class TrainObserver {
   virtual void on_stage_end(const StageTrainer& /*trainer*/) {}
   // Particles carried through a trained stage: `done` of `total` rows.
   virtual void on_push(std::size_t /*stage*/, std::int64_t /*done*/, std::int64_t /*total*/) {}
-  // What a teacher makes of noise, at a border of its stages: `done` of `total` items.
-  virtual void on_states(std::size_t /*border*/, std::int64_t /*done*/, std::int64_t /*total*/) {}
+  // States that a student learns from, `what` in words: `done` of `total` items.
+  virtual void on_states(const std::string& /*what*/, std::int64_t /*done*/,
+                         std::int64_t /*total*/) {}
+  // What is trained next, in words.
+  virtual void on_phase(const std::string& /*what*/) {}
   virtual void on_warning(const std::string& /*text*/) {}
 };
 
@@ -54,8 +58,8 @@ struct StageTask {
   std::size_t stage = 0;
   std::shared_ptr<const data::Dataset> set;
   std::shared_ptr<const data::Dataset> validation;  // none: no validation
-  // A map (flow::Stage::map): the right ends of the items of `set` and of `validation`, by number.
-  std::shared_ptr<const data::Dataset> right = {}, validation_right = {};
+  // What it learns of the rows of `set` and `validation`; none: the objective on its path.
+  std::shared_ptr<const Lesson> lesson = {};
   std::filesystem::path folder = {};  // holds checkpoints/; must exist
   // The weights to begin with, where training has not begun yet; undefined: drawn.
   at::Tensor warm_start;
@@ -96,8 +100,8 @@ class StageTrainer {
                          const std::function<void(const at::Tensor&)>& add_gradient);
   at::Tensor batch_loss(const data::Batch& batch, std::int64_t start,
                         std::span<const RandomKey> keys, bool training);
-  at::Tensor map_loss(const data::Batch& batch, std::int64_t start, std::span<const RandomKey> keys,
-                      bool training);
+  at::Tensor lesson_loss(const data::Batch& batch, std::int64_t start,
+                         std::span<const RandomKey> keys, bool training);
   at::Tensor drop_labels(const at::Tensor& labels, std::span<const RandomKey> keys) const;
   RandomKey stage_key(RandomUse use) const;
   void validate();

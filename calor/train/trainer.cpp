@@ -36,7 +36,7 @@ Trainer::Trainer(const RunConfig& config, data::TrainingData data, fs::path fold
       observer_(observer),
       flow_(config.model, data_.train->spec(), device) {
   net::use(config.train.products);
-  if (!config.model.stages.maps) return;
+  if (!config.model.stages.maps && config.model.stages.evaluations == 1) return;
   throw usage_error("settings of a flow to train", "those of a distilled student",
                     "students are made by calor distill");
 }

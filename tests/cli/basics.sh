@@ -3,7 +3,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/_lib.sh"
 
 says train "$CALOR" --help
-for command in train sample convert info presets "data list" "data inspect"; do
+for command in train distill sample convert info presets "data list" "data inspect"; do
   # shellcheck disable=SC2086
   says Example "$CALOR" $command --help
 done
@@ -43,4 +43,15 @@ says net.pos_embed "$CALOR" info lone.safetensors --json --tensors
 "$CALOR" convert lone.safetensors --net jit net.width=16 net.depth=2 net.heads=2 net.patch=4 net.bottleneck=8 net.context_tokens=2 \
   net.refine=4 --picture 28 --channels 1 --classes 16 objective.blur_term=exact --out converted.safetensors --quiet || fail "convert"
 "$CALOR" sample converted.safetensors --count 6 --steps 4 --guidance 1.5 --quiet --out f.npy && cmp a.npy f.npy || fail "converted weights sample the same"
+
+# A student of a model that predicts the clean picture along a path with a blur, compared by a classifier's layers where
+# its weights are at hand.
+perceptual=()
+weights=${CALOR_DATA:-$CALOR_SOURCE_DIR/../shared/data}/weights/mnist_lenet.safetensors
+[[ -f $weights ]] && perceptual=(--perceptual "$weights")
+"$CALOR" distill run --evaluations 2 --method consistency --neighbours 2 --pairs 120 --held-out 20 train.steps=3 \
+  "${perceptual[@]}" --run student --quiet || fail "distill a model of pictures"
+"$CALOR" sample student --count 6 --out g.npy --json 2>/dev/null | grep -q '"nfe": 2' || fail "sample its student"
+expect 2 "stages 1 to 1" "$CALOR" distill run --stages 2 --run others
+says "student \(consistency\): 2 evaluations" "$CALOR" info student
 finish

@@ -78,6 +78,29 @@ expect 2 "student" "$CALOR" distill students --stages 1 --run others
 expect 2 "stages 1 to" "${distil[@]}" --stages 9 --run others
 expect 2 "train.\*" "${distil[@]}" --stages 2 --run others mlp.width=8
 expect 2 "began with" "${distil[@]}" --stages 1 --run students
+expect 2 "stages = 1.*stages = 2" "${distil[@]}" --stages 1 --run students
+for method in direct progressive consistency reflow; do
+  made=("${distil[@]}" --method $method --evaluations 2 --halvings 1 --neighbours 3 --run by-$method)
+  "${made[@]}" || fail "distill by $method"
+  cp by-$method/model.safetensors first.safetensors
+  "${made[@]}" || fail "distill by $method again"
+  cmp first.safetensors by-$method/model.safetensors || fail "distilling by $method again changes nothing"
+  "$CALOR" sample by-$method --count 50 --out p.npy --json 2>/dev/null | grep -q '"nfe": 2' || fail "sample by $method"
+  says "student \($method\): 2 evaluations" "$CALOR" info by-$method
+done
+expect 2 "method = direct.*method = reflow" "${distil[@]}" --method direct --evaluations 2 --run by-reflow
+expect 2 "at most 1024" "${distil[@]}" --method progressive --evaluations 256 --halvings 10 --run others
+expect 1 "LeNet" "${distil[@]}" --perceptual together/model.safetensors --run others
+expect 1 "nowhere" "${distil[@]}" --perceptual nowhere.safetensors --run others
+# The store on a full disk: an error that names it, and the same command goes on once there is room.
+(trap '' XFSZ && ulimit -f 8 && "${distil[@]}" --run full) 2>full.log && fail "a full disk goes unnoticed"
+grep -q '^found: .*full/pairs/border-3.f32' full.log && grep -q '^to do: ' full.log || fail "a full disk: $(cat full.log)"
+"${distil[@]}" --run full || fail "distill once there is room"
+# A store of another run.
+cp -r full/pairs stolen-pairs && mkdir -p stolen && mv stolen-pairs stolen/pairs
+expect 1 "belongs to another run" "${distil[@]}" --run stolen --pairs 3000
+
+expect 2 "distilled student" "$CALOR" train lfm-rose "${points[@]}" data.source=two-moons stages.evaluations=2 --run others
 
 # What can be wrong.
 train=("$CALOR" train lfm-table "${small[@]}" --run bad)

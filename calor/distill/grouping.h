@@ -3,7 +3,7 @@
 
 #include <vector>
 
-namespace calor::train {
+namespace calor::distill {
 
 // Stages first .. last (from 0, data to noise) that one student takes the place of.
 struct StageGroup {
@@ -18,4 +18,4 @@ std::vector<StageGroup> equal_groups(int stages, int groups);
 // l .. r (r >= l); by dynamic programming over the last border (METHODS: distillation).
 std::vector<StageGroup> best_groups(const std::vector<std::vector<double>>& error, int groups);
 
-}  // namespace calor::train
+}  // namespace calor::distill

@@ -1,9 +1,9 @@
-#include "calor/train/grouping.h"
+#include "calor/distill/grouping.h"
 
 #include <algorithm>
 #include <limits>
 
-namespace calor::train {
+namespace calor::distill {
 
 std::vector<StageGroup> equal_groups(int stages, int groups) {
   std::vector<StageGroup> out;
@@ -44,4 +44,4 @@ std::vector<StageGroup> best_groups(const std::vector<std::vector<double>>& erro
   return out;
 }
 
-}  // namespace calor::train
+}  // namespace calor::distill

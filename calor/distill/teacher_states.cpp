@@ -1,0 +1,186 @@
+#include "calor/distill/teacher_states.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <fmt/format.h>
+
+#include "calor/core/error.h"
+#include "calor/distill/lessons.h"
+#include "calor/io/atomic_file.h"
+#include "calor/io/bytes.h"
+#include "calor/path/log_snr.h"
+
+namespace calor::distill {
+namespace {
+
+namespace fs = std::filesystem;
+
+// `where`: what the store holds of the request.
+std::string identity_of(const StatesRequest& request, const std::string& where) {
+  const auto notes = solve::notes_from_options(request.sampling);
+  const std::string text =
+      fmt::format("{} {} {} {} {} {}", request.teacher, where, request.count, request.seed,
+                  request.store == train::ParticleStore::fp16 ? 16 : 32, notes.begin()->second);
+  return io::checksum(io::as_bytes(text));
+}
+
+at::Tensor labels_of(const data::ItemSpec& items, std::int64_t count) {
+  return at::arange(count, at::kLong) % std::max<std::int64_t>(items.classes(), 1);
+}
+
+// Items from a number on, so many of them.
+using Make = std::function<at::Tensor(std::int64_t first, std::int64_t count)>;
+
+// One file of the request, `name` in its folder.
+std::optional<at::Tensor> fill(const StatesRequest& request, const data::ItemSpec& items,
+                               const std::string& name, const std::string& where, const Make& make,
+                               const std::function<void(std::int64_t)>& progress) {
+  const train::StoreRequest store{
+      .file = request.folder / fmt::format("{}.{}", name, store_ending(request.store)),
+      .identity = identity_of(request, where),
+      .rows = request.count,
+      .chunk = train::push_chunk_rows(items.numbers()),
+      .spec = items,
+      .kind = request.store};
+  return fill_store(store, make, progress);
+}
+
+flow::Given given_of(const at::Tensor& labels, std::int64_t first, std::int64_t count) {
+  return {.labels = labels.narrow(0, first, count), .condition = {}};
+}
+
+std::string border_title(std::size_t border) {
+  return border == 0 ? "the teacher's samples"
+                     : fmt::format("the teacher's states before stage {}", border);
+}
+
+// From `from` to `to` along the straight velocity. Where the network says the clean item, the last
+// piece is that.
+at::Tensor go_straight(const flow::Stage& stage, const at::Tensor& z, double from, double to,
+                       const flow::Given& given, solve::SolverOptions solver) {
+  if (!is_ode(solver.solver)) solver.solver = solve::Solver::adams;
+  const double last = stage.predicts_velocity() ? to : std::min(to, 1 - solver.t_eps);
+  const auto derivative = [&](const at::Tensor& t, const at::Tensor& x) {
+    return straight_velocity(stage, x.view(z.sizes()), t, given).reshape(x.sizes());
+  };
+  at::Tensor state = z;
+  if (last > from) {
+    state = integrate(derivative, z.flatten(1), from, last, ode_options(solver)).y.view(z.sizes());
+  }
+  if (last == to) return state;
+  return to == 1 ? stage.predict(state, at::full({z.size(0)}, last, z.options()), given) : state;
+}
+
+}  // namespace
+
+std::optional<TeacherStates> teacher_states(const flow::Flow& teacher, const StatesRequest& request,
+                                            const OnStates& progress) {
+  const c10::NoGradGuard no_grad;
+  const data::ItemSpec& items = teacher.items();
+  if (items.condition_width > 0) {
+    throw usage_error("a teacher without conditions, or with labels only",
+                      fmt::format("one that is given {} numbers", items.condition_width),
+                      "distil a model without data.condition");
+  }
+  TeacherStates states{.borders = std::vector<at::Tensor>(teacher.size() + 1),
+                       .labels = labels_of(items, request.count)};
+  for (std::size_t border = teacher.size() + 1; border-- > 0;) {
+    const auto make = [&](std::int64_t first, std::int64_t count) {
+      if (border == teacher.size()) {
+        return teacher.initial_noise(solve::sampling_keys(request.seed, first, count)).cpu();
+      }
+      const at::Tensor right = states.borders[border + 1].narrow(0, first, count).to(at::kFloat);
+      return solve::generate_between(teacher, border + 1, border, right,
+                                     given_of(states.labels, first, count), request.sampling)
+          .items;
+    };
+    const auto made = fill(request, items, fmt::format("border-{}", border), std::to_string(border),
+                           make, [&](std::int64_t done) { progress(border_title(border), done); });
+    if (!made) return std::nullopt;
+    states.borders[border] = *made;
+  }
+  return states;
+}
+
+Place teacher_place(const flow::Flow& teacher, StageGroup group, const flow::Stage& student,
+                    double t) {
+  const double wanted = path::log_snr_at(student.whole_path(), t);
+  auto n = static_cast<std::size_t>(group.last);
+  while (n > static_cast<std::size_t>(group.first) &&
+         wanted >= path::log_snr_at(teacher.stage(n).whole_path(), 1)) {
+    --n;
+  }
+  return {.stage = n, .t = path::time_of_log_snr(teacher.stage(n).whole_path(), wanted)};
+}
+
+std::optional<Way> teacher_way(const flow::Flow& teacher, const StatesRequest& request,
+                               const TeacherStates& states, StageGroup group,
+                               const flow::Stage& student, std::int64_t pieces,
+                               const OnStates& progress) {
+  const c10::NoGradGuard no_grad;
+  StatesRequest own = request;
+  own.folder = request.folder / fmt::format("way-{}-{}", group.first + 1, group.last + 1);
+  if (pieces > 1) io::make_folder(own.folder);
+  Way way{.times = path::log_snr_cuts(student.whole_path(), pieces),
+          .states = {states.borders[static_cast<std::size_t>(group.last) + 1]},
+          .labels = states.labels};
+  Place before{.stage = teacher.size(), .t = 0};
+  for (std::int64_t i = 1; i < pieces; ++i) {
+    const Place place =
+        teacher_place(teacher, group, student, way.times[static_cast<std::size_t>(i)]);
+    const bool same_stage = place.stage == before.stage;
+    const double from = same_stage ? before.t : 0;
+    const at::Tensor start = same_stage ? way.states.back() : states.borders[place.stage + 1];
+    const auto make = [&](std::int64_t first, std::int64_t count) {
+      return solve::generate_within(teacher, place.stage, from, place.t,
+                                    start.narrow(0, first, count),
+                                    given_of(states.labels, first, count), request.sampling)
+          .items;
+    };
+    const auto made =
+        fill(own, teacher.items(), fmt::format("{}-of-{}", i, pieces),
+             fmt::format("{} {:.17g} from {:.17g}", place.stage, place.t, from), make,
+             [&](std::int64_t done) {
+               progress(fmt::format("the teacher's way through the stages {} to {}, {} of {}",
+                                    group.first + 1, group.last + 1, i, pieces - 1),
+                        done);
+             });
+    if (!made) return std::nullopt;
+    way.states.push_back(*made);
+    before = place;
+  }
+  way.states.push_back(states.borders[static_cast<std::size_t>(group.first)]);
+  return way;
+}
+
+std::optional<Way> straight_way(const flow::Flow& flow, std::size_t stage,
+                                const StatesRequest& request, const at::Tensor& right,
+                                const at::Tensor& labels, const std::vector<double>& times,
+                                const OnStates& progress) {
+  const c10::NoGradGuard no_grad;
+  Way way{.times = times, .states = {right}, .labels = labels};
+  for (std::size_t i = 1; i < times.size(); ++i) {
+    const auto make = [&](std::int64_t first, std::int64_t count) {
+      std::vector<at::Tensor> parts;
+      for (std::int64_t begin = first; begin < first + count; begin += request.sampling.batch) {
+        const std::int64_t rows = std::min(request.sampling.batch, first + count - begin);
+        const at::Tensor z = way.states[i - 1].narrow(0, begin, rows).to(flow.device(), at::kFloat);
+        parts.push_back(go_straight(flow.stage(stage), z, times[i - 1], times[i],
+                                    given_of(labels, begin, rows).to(flow.device()),
+                                    request.sampling.solver)
+                            .cpu());
+      }
+      return at::cat(parts);
+    };
+    const auto made = fill(
+        request, flow.items(), fmt::format("way-{}", i),
+        fmt::format("straight {} of {}", i, times.size() - 1), make, [&](std::int64_t done) {
+          progress(fmt::format("the straight flow's way, {} of {}", i, times.size() - 1), done);
+        });
+    if (!made) return std::nullopt;
+    way.states.push_back(*made);
+  }
+  return way;
+}
+
+}  // namespace calor::distill

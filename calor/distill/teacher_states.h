@@ -1,0 +1,70 @@
+// What a trained flow makes of noise, kept at every border of its stages and at times between: what
+// students learn from.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "calor/distill/grouping.h"
+#include "calor/distill/way.h"
+#include "calor/flow/flow.h"
+#include "calor/solve/generate.h"
+#include "calor/train/particle_store.h"
+
+namespace calor::distill {
+
+struct StatesRequest {
+  std::filesystem::path folder;  // border-K.f32 or .f16; must exist
+  std::string teacher;           // a checksum of the teacher's file
+  solve::GenerateOptions sampling;
+  std::int64_t count = 0;
+  std::int64_t seed = 0;
+  train::ParticleStore store = train::ParticleStore::fp32;
+};
+
+// Told what is being made, in words, and the items done.
+using OnStates = std::function<void(const std::string& what, std::int64_t done)>;
+
+// `count` items [count, C, H, W] at each border, mapped from their stores, from the data's side (0)
+// to noise (the number of stages): item i of each is what the teacher makes of noise i of the seed
+// and label i.
+struct TeacherStates {
+  std::vector<at::Tensor> borders;
+  at::Tensor labels;  // int64 [count]: i modulo the number of classes
+};
+
+// Made chunk by chunk, resumable; nothing where a signal asked to stop.
+std::optional<TeacherStates> teacher_states(const flow::Flow& teacher, const StatesRequest& request,
+                                            const OnStates& progress);
+
+// A time t of a stage.
+struct Place {
+  std::size_t stage = 0;
+  double t = 0;
+};
+// Where the teacher's stages of a group are as far along in log(A/S), at lambda = 0 and from the
+// data itself, as a student's map for them is at `t`, 0 < t < 1.
+Place teacher_place(const flow::Flow& teacher, StageGroup group, const flow::Stage& student,
+                    double t);
+
+// The teacher's states on the group's way, cut into `pieces` for the student's map (log_snr_cuts):
+// its own borders at the ends, in between made by ODE solvers and kept beside the borders in
+// way-L-R/. Resumable; nothing where a signal asked to stop.
+std::optional<Way> teacher_way(const flow::Flow& teacher, const StatesRequest& request,
+                               const TeacherStates& states, StageGroup group,
+                               const flow::Stage& student, std::int64_t pieces,
+                               const OnStates& progress);
+
+// The way of items from `right` [count, C, H, W] along a flow that was trained to be straight
+// (lessons.h), kept in the request's folder as way-I.f32; its identity is that of the request.
+std::optional<Way> straight_way(const flow::Flow& flow, std::size_t stage,
+                                const StatesRequest& request, const at::Tensor& right,
+                                const at::Tensor& labels, const std::vector<double>& times,
+                                const OnStates& progress);
+
+}  // namespace calor::distill
