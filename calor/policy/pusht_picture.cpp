@@ -31,7 +31,9 @@ std::vector<Pixel> pixels_of(std::span<const Vec2> points) {
   return pixels;
 }
 
-void draw_goal(Canvas& canvas) {
+// What never changes: the goal on white.
+Canvas draw_background() {
+  Canvas canvas(window, white);
   for (const auto* part : {&pusht_bar, &pusht_stem}) {
     std::vector<Pixel> corners;
     for (const Vec2& corner : *part) {
@@ -39,6 +41,7 @@ void draw_goal(Canvas& canvas) {
     }
     canvas.fill_polygon(corners, goal_green);
   }
+  return canvas;
 }
 
 void draw_agent(Canvas& canvas, const PushtShape& shape) {
@@ -60,8 +63,8 @@ void draw_block(Canvas& canvas, const PushtShape& shape) {
 }  // namespace
 
 Canvas pusht_canvas(const PushtWorld& world) {
-  Canvas canvas(window, white);
-  draw_goal(canvas);
+  static const Canvas background = draw_background();
+  Canvas canvas = background;
   for (const PushtShape& shape : world.shapes()) {
     switch (shape.kind) {
       case PushtShape::Kind::agent:

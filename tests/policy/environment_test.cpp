@@ -176,7 +176,7 @@ TEST(Environment, NothingIsPrinted) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");  // a process of its own, with its first space
   ASSERT_EXIT(
       {
-        ::dup2(STDOUT_FILENO, STDERR_FILENO);
+        std::fflush(stdout);  // what gtest has said so far
         int pipe_ends[2];
         if (::pipe(pipe_ends) != 0) ::_exit(3);
         ::dup2(pipe_ends[1], STDOUT_FILENO);
