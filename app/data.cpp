@@ -1,6 +1,7 @@
 // calor data: which named sets there are and whether they are here, and what a set holds.
 #include <ATen/ATen.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <memory>
@@ -9,7 +10,9 @@
 #include "calor/data/open.h"
 #include "calor/data/point_sets.h"
 #include "calor/data/training_data.h"
+#include "calor/io/npy.h"
 #include "calor/io/picture.h"
+#include "calor/policy/two_ways.h"
 #include "calor/report/density_plot.h"
 #include "calor/report/grid.h"
 #include "calor/report/progress.h"
@@ -109,6 +112,28 @@ nlohmann::ordered_json inspect_points(const Globals& globals, data::DataOptions 
           {"preview", preview}};
 }
 
+nlohmann::ordered_json inspect_demonstrations(const Globals& globals,
+                                              const data::DataOptions& options) {
+  nlohmann::ordered_json arrays = nlohmann::json::array();
+  for (const auto& array : data::list_demonstrations(data::path_of_source(options.source))) {
+    answer(globals, fmt::format("  {:<16} {:<8} [{}]", array.name, c10::toString(array.type),
+                                fmt::join(array.shape, ", ")));
+    arrays.push_back(
+        {{"name", array.name}, {"type", c10::toString(array.type)}, {"shape", array.shape}});
+  }
+  const data::Demonstrations all = data::open_demonstrations(options);
+  std::vector<std::int64_t> lengths;
+  for (std::int64_t i = 0; i < all.episodes(); ++i) lengths.push_back(all.end(i) - all.begin(i));
+  std::ranges::sort(lengths);
+  answer(globals,
+         fmt::format("{} episodes of {} to {} steps (median {}), {} in all; actions of {} numbers; "
+                     "observed by default: {}, {} numbers",
+                     lengths.size(), lengths.front(), lengths.back(), lengths[lengths.size() / 2],
+                     report::grouped(all.ends.back()), all.actions.size(1),
+                     options.demonstrations.observations, all.observations.size(1)));
+  return {{"arrays", arrays}, {"episodes", lengths.size()}, {"steps", all.ends.back()}};
+}
+
 nlohmann::ordered_json inspect_any(const Globals& globals, const data::DataOptions& options,
                                    const std::string& preview) {
   switch (data::source_kind(options)) {
@@ -116,6 +141,8 @@ nlohmann::ordered_json inspect_any(const Globals& globals, const data::DataOptio
       return inspect_table(globals, options);
     case data::SourceKind::points:
       return inspect_points(globals, options, preview);
+    case data::SourceKind::demonstrations:
+      return inspect_demonstrations(globals, options);
     case data::SourceKind::pictures:
       break;
   }
@@ -134,6 +161,39 @@ void add_data(CLI::App& program, Globals& globals) {
                                "  calor data list");
   set_work(list, globals, [&globals] { return list_sets(globals); });
 
+  struct Recording {
+    std::string out;
+    std::int64_t episodes = 200, seed = 0;
+    double disturbance = 0.02;
+  };
+  const auto recording = std::make_shared<Recording>();
+  CLI::App& record = add_command(
+      command, globals, "record",
+      "Demonstrations of the task with two ways, by an expert that tosses a coin each time.",
+      "  calor data record two-ways.npz --episodes 200");
+  record.add_option("out", recording->out, "FILE.npz")->required();
+  record.add_option("--episodes", recording->episodes, "how many")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  record.add_option("--seed", recording->seed, "of the first; the others follow")
+      ->check(CLI::Range(0, 2'000'000'000))
+      ->capture_default_str();
+  record
+      .add_option("--disturbance", recording->disturbance,
+                  "deviation of the noise that moves the point off the expert's way")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  set_work(record, globals, [&globals, recording] {
+    const auto arrays = policy::two_ways_demonstrations(
+        static_cast<std::uint32_t>(recording->seed), recording->episodes, recording->disturbance);
+    io::write_npz(recording->out, arrays);
+    say(globals, fmt::format("{} episodes, {} steps: {}", recording->episodes,
+                             arrays.front().second.size(0), recording->out));
+    return nlohmann::ordered_json{{"file", recording->out},
+                                  {"episodes", recording->episodes},
+                                  {"steps", arrays.front().second.size(0)}};
+  });
+
   auto options = std::make_shared<data::DataOptions>();
   auto preview = std::make_shared<std::string>();
   CLI::App& look =
@@ -141,12 +201,16 @@ void add_data(CLI::App& program, Globals& globals) {
                   "  calor data inspect mnist\n"
                   "  calor data inspect houses.csv --columns \"zip:categorical\"\n"
                   "  calor data inspect rose --out rose.png\n"
+                  "  calor data inspect pusht\n"
                   "  calor data inspect pictures/ --size 64 --out preview.png");
   look.add_option("path", options->source, "a known name or a path")->required();
   look.add_option("--size", options->size, "side in pixels after resize and centre crop")
       ->check(CLI::Range(0, 16384));
   look.add_option("--columns", options->table.columns,
                   "table: types, as \"age:integer, zip:categorical, id:ignore\"");
+  look.add_option("--observations", options->demonstrations.observations,
+                  "demonstrations: arrays, as \"keypoint state[0:2]\"");
+  look.add_option("--actions", options->demonstrations.actions, "demonstrations: the array");
   look.add_option("--out", *preview, "write a grid of pictures, or the points, to this PNG");
   set_work(look, globals,
            [&globals, options, preview] { return inspect_any(globals, *options, *preview); });

@@ -79,6 +79,7 @@ int main(int argc, char** argv) {
   calor::app::add_score(program, globals);
   calor::app::add_evaluate(program, globals);
   calor::app::add_plot(program, globals);
+  calor::app::add_rollout(program, globals);
   calor::app::add_convert(program, globals);
   calor::app::add_info(program, globals);
   calor::app::add_presets(program, globals);

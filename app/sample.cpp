@@ -80,6 +80,10 @@ flow::Given given_of(const SampleArguments& arguments, const RunModel& model, st
     throw usage_error("a model with conditions for --given", "this model has none",
                       "leave --given out, or train with data.condition");
   }
+  if (data::policy_codec(model.notes, model.file.string())) {
+    throw usage_error("a model to sample without observations", "a policy",
+                      "calor rollout runs it in an environment");
+  }
   const auto codecs = data::table_codecs(model.notes, model.file.string());
   if (arguments.given.empty() || !codecs || !codecs->condition) {
     throw usage_error("--given FILE.csv with the columns that the model is conditioned on",

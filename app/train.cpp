@@ -115,9 +115,13 @@ nlohmann::ordered_json print_settings(const Globals& globals) {
   return {{"settings", list}};
 }
 
-const char* example_output(const data::TrainingData& data) {
+// What to do with a trained model next.
+std::string next_command(const data::TrainingData& data, const std::string& run) {
+  if (data.notes.contains("calor.policy")) return "try it: calor rollout " + run;
   const bool pictures = data.train->spec().kind == data::ItemKind::pictures;
-  return pictures || data.notes.contains("calor.points") ? "grid.png" : "samples.csv";
+  const bool drawn = pictures || data.notes.contains("calor.points");
+  return fmt::format("sample it: calor sample {} --out {}", run,
+                     drawn ? "grid.png" : "samples.csv");
 }
 
 nlohmann::ordered_json run_training(const Globals& globals, const TrainArguments& arguments) {
@@ -147,8 +151,7 @@ nlohmann::ordered_json run_training(const Globals& globals, const TrainArguments
                              trainer.stages_done(), trainer.flow().size()));
   } else {
     say(globals, "trained: " + model);
-    say(globals, fmt::format("sample it: calor sample {} --out {}", request.run.string(),
-                             example_output(data)));
+    say(globals, next_command(data, request.run.string()));
   }
   const bool pictures = trainer.flow().items().kind == data::ItemKind::pictures;
   return {{"run", request.run.string()},

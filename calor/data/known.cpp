@@ -74,16 +74,15 @@ KnownDataset cifar10_test() {
 }
 
 // A set of one file that has no public address.
-KnownDataset local_file(std::string name, std::string description, const std::string& file) {
-  return {
-      .name = std::move(name),
-      .description = std::move(description),
-      .how_to_get = fmt::format("no public address is known: put it at ~/.cache/calor/{}, or use "
-                                "cifar10",
-                                file),
-      .files = {file},
-      .path = file,
-      .class_names = {}};
+KnownDataset local_file(std::string name, std::string description, const std::string& file,
+                        const std::string& instead) {
+  return {.name = std::move(name),
+          .description = std::move(description),
+          .how_to_get = fmt::format(
+              "no public address is known: put it at ~/.cache/calor/{}, or use {}", file, instead),
+          .files = {file},
+          .path = file,
+          .class_names = {}};
 }
 
 std::vector<KnownDataset> make_table() {
@@ -112,9 +111,11 @@ std::vector<KnownDataset> make_table() {
       local_file("cifar10-jpeg",
                  "CIFAR-10's training part as 50,000 JPEG files: lossy, never to be compared with "
                  "published figures",
-                 "cifar10_jpeg/train.tar.xz"),
+                 "cifar10_jpeg/train.tar.xz", "cifar10"),
       local_file("cifar10-subset", "7,044 pictures of CIFAR-10, lossless, for tests",
-                 "cifar10_lossless_subset/train_subset.bin"),
+                 "cifar10_lossless_subset/train_subset.bin", "cifar10"),
+      local_file("pusht", "PushT: 206 demonstrations, 25,650 steps, states and key points",
+                 "pusht/pusht_cchi_v7_lowdim.npz", "demonstrations of your own"),
   };
 }
 

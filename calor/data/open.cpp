@@ -118,10 +118,9 @@ Error missing_set(const KnownDataset& set) {
 }  // namespace
 
 void DataOptions::declare(config::Options& options) {
-  options.add(
-      "data.source", source,
-      "The name of a known set of pictures or points, the path of pictures or of a table, or "
-      "picture:FILE, a grey picture as a density.");
+  options.add("data.source", source,
+              "The name of a known set, the path of pictures, of a table or of demonstrations, or "
+              "picture:FILE, a grey picture as a density.");
   options.add("data.size", size, {0, largest_side}, "pixels",
               "Side after resizing the short side and cropping the middle; 0: as stored.");
   options.add("data.channels", channels, {0, 3}, "",
@@ -138,13 +137,16 @@ void DataOptions::declare(config::Options& options) {
   options.add("data.count", count, {2, 1'000'000'000}, "points", "Points that are drawn.");
   options.add("data.dark_is_mass", dark_is_mass,
               "picture:FILE: whether dark pixels have mass (else bright ones).");
-  options.add("data.validation", validation, {0, 0.9}, "share",
-              "Table: rows held out while training; the weights that do best on them are kept.");
+  options.add(
+      "data.validation", validation, {0, 0.9}, "share",
+      "Table: rows, or demonstrations: episodes, held out while training; the weights that do best "
+      "on them are kept.");
   options.add("data.test", test, {0, 0.9}, "share",
               "Table: rows held out altogether, for calor score and evaluate.");
   options.add("data.copies", copies, {0, 1000}, "",
               "Table: encodings of each row with fresh dequantisation; 0: by the table's size.");
   table.declare(options);
+  demonstrations.declare(options);
 }
 
 std::shared_ptr<ImageDataset> open_dataset(const DataOptions& options) {

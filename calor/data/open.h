@@ -9,6 +9,7 @@
 
 #include "calor/config/options.h"
 #include "calor/data/dataset.h"
+#include "calor/data/demonstrations.h"
 #include "calor/data/table_options.h"
 
 namespace calor::data {
@@ -28,6 +29,7 @@ struct DataOptions {
   double test = 0;
   std::int64_t copies = 0;  // encodings of each row of a table; 0: by its size
   TableOptions table = {};
+  DemonstrationOptions demonstrations = {};
 
   void declare(config::Options& options);
 };

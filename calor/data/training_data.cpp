@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "calor/core/error.h"
 #include "calor/data/dequantise.h"
@@ -19,6 +20,7 @@ constexpr std::string_view picture_prefix = "picture:";
 constexpr const char* table_key = "calor.table";
 constexpr const char* condition_key = "calor.condition";
 constexpr const char* points_key = "calor.points";
+constexpr const char* policy_key = "calor.policy";
 
 bool is_point_set(const std::string& source) {
   const auto& sets = known_point_sets();
@@ -106,10 +108,51 @@ TrainingData open_rows(const DataOptions& options) {
   return data;
 }
 
+// Every episode, or the share of them that is held out, in an order of its own.
+std::pair<std::vector<std::int64_t>, std::vector<std::int64_t>> split_episodes(
+    const DataOptions& options, std::int64_t episodes) {
+  auto order = random_permutation(key_of(options, RandomUse::split), episodes);
+  const auto held =
+      static_cast<std::int64_t>(std::llround(options.validation * static_cast<double>(episodes)));
+  const auto cut = order.begin() + std::min(held, episodes - 1);
+  std::vector<std::int64_t> validation(order.begin(), cut), train(cut, order.end());
+  std::ranges::sort(validation);
+  std::ranges::sort(train);
+  return {train, validation};
+}
+
+TrainingData open_windows(const DataOptions& options) {
+  const Demonstrations all = open_demonstrations(options);
+  const auto [train, validation] = split_episodes(options, all.episodes());
+  const PolicyCodec codec{.options = options.demonstrations,
+                          .actions = RangeScaler::fit(all.actions),
+                          .observations = RangeScaler::fit(all.observations)};
+  const auto windows_of = [&](const std::vector<std::int64_t>& episodes) {
+    const Windows w = cut_windows(all, episodes, codec.options, codec.actions, codec.observations);
+    const ItemSpec spec{.channels = all.actions.size(1),
+                        .height = 1,
+                        .width = codec.options.chunk,
+                        .class_names = {},
+                        .kind = ItemKind::rows,
+                        .condition_width = w.observations.size(1)};
+    return make_float_dataset(spec, w.chunks, {}, w.observations);
+  };
+  TrainingData data;
+  data.train = windows_of(train);
+  if (!validation.empty()) data.validation = windows_of(validation);
+  data.notes[policy_key] = codec.to_json();
+  data.description =
+      fmt::format("{} windows of {} steps of {} numbers from {} episodes; held out: {} episodes",
+                  data.train->size(), codec.options.chunk, all.actions.size(1), train.size(),
+                  validation.size());
+  return data;
+}
+
 }  // namespace
 
 SourceKind source_kind(const DataOptions& options) {
   if (is_point_set(options.source)) return SourceKind::points;
+  if (holds_demonstrations(path_of_source(options.source))) return SourceKind::demonstrations;
   return holds_table(options.source) ? SourceKind::table : SourceKind::pictures;
 }
 
@@ -124,7 +167,9 @@ TrainingData open_training_data(const DataOptions& options) {
   if (options.dequantise_pictures && kind != SourceKind::pictures) {
     throw usage_error("pictures for data.dequantise_pictures = true",
                       fmt::format("data.source = \"{}\": {}", options.source,
-                                  kind == SourceKind::points ? "points" : "a table"),
+                                  kind == SourceKind::points  ? "points"
+                                  : kind == SourceKind::table ? "a table"
+                                                              : "demonstrations"),
                       "leave it out; data.dequantise is the setting of tables");
   }
   switch (kind) {
@@ -132,6 +177,8 @@ TrainingData open_training_data(const DataOptions& options) {
       return open_points(options);
     case SourceKind::table:
       return open_rows(options);
+    case SourceKind::demonstrations:
+      return open_windows(options);
     case SourceKind::pictures:
       break;
   }
@@ -172,6 +219,24 @@ std::optional<TableCodecs> table_codecs(const std::map<std::string, std::string>
     codecs.condition = ConditionCodec::from_json(condition->second, origin);
   }
   return codecs;
+}
+
+fs::path path_of_source(const std::string& source) {
+  for (const KnownDataset& set : known_datasets()) {
+    if (set.name == source) return find_known(set);
+  }
+  return source;
+}
+
+Demonstrations open_demonstrations(const DataOptions& options) {
+  return read_demonstrations(path_of_source(options.source), options.demonstrations);
+}
+
+std::optional<PolicyCodec> policy_codec(const std::map<std::string, std::string>& notes,
+                                        const std::string& origin) {
+  const auto note = notes.find(policy_key);
+  if (note == notes.end()) return std::nullopt;
+  return PolicyCodec::from_json(note->second, origin);
 }
 
 }  // namespace calor::data

@@ -24,11 +24,11 @@ struct TrainingData {
   std::string description;                    // for people, one line
 };
 
-enum class SourceKind { pictures, points, table };
+enum class SourceKind { pictures, points, table, demonstrations };
 
 // What data.source is: a known set of points or "picture:FILE" (a grey picture as a density), a
-// file with a table's ending (.npy and .npz only where the array has one or two dimensions), or
-// pictures.
+// file with a table's ending (.npy and .npz only where the array has one or two dimensions),
+// demonstrations (demonstrations.h), or pictures.
 SourceKind source_kind(const DataOptions& options);
 
 // Whether `name` is that of a known set of pictures or points.
@@ -36,7 +36,8 @@ bool is_known_source(const std::string& name);
 
 // Pictures: open_dataset. Points: data.count of them. A table: data.validation and data.test of its
 // rows are held out; the encoding is fitted on the rest, and each row is encoded data.copies times
-// with fresh dequantisation.
+// with fresh dequantisation. Demonstrations: windows of all episodes but data.validation of them;
+// items are chunks of actions [A, 1, data.chunk], conditions the observations before them.
 TrainingData open_training_data(const DataOptions& options);
 
 // `count` points of the law that data.source names, by name or as picture:FILE.
@@ -52,6 +53,17 @@ struct TableCodecs {
 };
 // From the notes of a model file; none where it is no model of a table. `origin` names the file.
 std::optional<TableCodecs> table_codecs(const std::map<std::string, std::string>& notes,
+                                        const std::string& origin);
+
+// The file or folder that data.source names, by a known name or as a path; empty where the named
+// set is not there.
+std::filesystem::path path_of_source(const std::string& source);
+
+// The demonstrations that data.source names, by name or path.
+Demonstrations open_demonstrations(const DataOptions& options);
+
+// From the notes of a model file; none where it is no policy. `origin` names the file.
+std::optional<PolicyCodec> policy_codec(const std::map<std::string, std::string>& notes,
                                         const std::string& origin);
 
 }  // namespace calor::data

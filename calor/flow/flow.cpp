@@ -34,17 +34,20 @@ void check_model(const ModelOptions& options, const data::ItemSpec& items) {
   }
   if (options.kind == net::NetworkKind::mlp) return;
   const bool jit = options.kind == net::NetworkKind::jit;
+  const bool chunks = options.kind == net::NetworkKind::chunk_unet;
   const std::size_t stages = options.stages.is_chain() ? stage_steps(options.stages).size() : 1;
   for (std::size_t n = 0; n < stages; ++n) {
     const ModelOptions own = options.of_stage(n);
     if (jit) {
       net::check_jit(own.net, shape_of(items));
+    } else if (chunks) {
+      net::check_chunk_unet(own.chunk, shape_of(items));
     } else {
       net::check_unet(own.unet, shape_of(items));
     }
   }
-  if (items.condition_width > 0) {
-    throw usage_error("net.kind = \"mlp\" for a model with conditions",
+  if (items.condition_width > 0 && !chunks) {
+    throw usage_error("net.kind = \"mlp\" or \"chunk-unet\" for a model with conditions",
                       jit ? "net.kind = \"jit\"" : "net.kind = \"unet\"",
                       "set net.kind=mlp, or data.condition=\"\"");
   }

@@ -11,6 +11,7 @@ void ModelOptions::declare(config::Options& options) {
   net.declare(options);
   unet.declare(options);
   mlp.declare(options);
+  chunk.declare(options);
 }
 
 void GuidanceOptions::declare(config::Options& options) {
@@ -30,6 +31,8 @@ ModelOptions ModelOptions::of_stage(std::size_t index) const {
     jit = unet_size = mlp_size = size;
   };
   set(stages.widths, own.net.width, own.unet.channels, own.mlp.width);
+  // Of the 1-D U-Net, the finest level's width; the others keep their ratio to it.
+  if (!stages.widths.empty()) own.chunk.scale_to(stages.widths.at(index));
   set(stages.depths, own.net.depth, own.unet.blocks, own.mlp.layers);
   return own;
 }

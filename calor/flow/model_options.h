@@ -19,6 +19,7 @@ struct ModelOptions {
   net::JitOptions net;
   net::UnetOptions unet;
   net::MlpOptions mlp;
+  net::ChunkUnetOptions chunk;
 
   void declare(config::Options& options);
   // The same with the network's width and depth those of stage `index` of a chain.

@@ -61,6 +61,9 @@ std::unique_ptr<net::Network> make_network(const ModelOptions& all, std::size_t 
   const ModelOptions options = all.of_stage(index);
   if (options.kind == net::NetworkKind::jit) return net::make_jit(options.net, shape);
   if (options.kind == net::NetworkKind::unet) return net::make_unet(options.unet, shape);
+  if (options.kind == net::NetworkKind::chunk_unet) {
+    return net::make_chunk_unet(options.chunk, shape, items.condition_width);
+  }
   return net::make_mlp(options.mlp, shape, items.condition_width);
 }
 

@@ -213,4 +213,51 @@ std::vector<std::byte> read_maybe_gzip(const std::filesystem::path& path, std::u
   return bytes;
 }
 
+namespace {
+
+struct FreeWriter {
+  void operator()(struct archive* a) const { archive_write_free(a); }
+};
+
+la_ssize_t append(struct archive*, void* data, const void* bytes, std::size_t count) {
+  static_cast<std::string*>(data)->append(static_cast<const char*>(bytes), count);
+  return static_cast<la_ssize_t>(count);
+}
+
+void require_written(int status, struct archive* writer, const std::filesystem::path& path) {
+  if (status >= ARCHIVE_OK) return;
+  throw Error("a zip file to be written",
+              fmt::format("{}: {}", path.string(), archive_error_string(writer)),
+              "make room in memory, or write less");
+}
+
+}  // namespace
+
+void write_zip(const std::filesystem::path& path,
+               const std::vector<std::pair<std::string, std::string>>& members) {
+  std::string zip;
+  {
+    const std::unique_ptr<struct archive, FreeWriter> writer(archive_write_new());
+    struct archive* w = writer.get();
+    require_written(archive_write_set_format_zip(w), w, path);
+    require_written(archive_write_zip_set_compression_store(w), w, path);
+    require_written(archive_write_set_bytes_in_last_block(w, 1), w, path);
+    require_written(archive_write_open(w, &zip, nullptr, append, nullptr), w, path);
+    for (const auto& [name, bytes] : members) {
+      const std::unique_ptr<struct archive_entry, void (*)(struct archive_entry*)> entry(
+          archive_entry_new(), archive_entry_free);
+      archive_entry_set_pathname(entry.get(), name.c_str());
+      archive_entry_set_size(entry.get(), static_cast<la_int64_t>(bytes.size()));
+      archive_entry_set_filetype(entry.get(), AE_IFREG);
+      archive_entry_set_perm(entry.get(), 0644);
+      require_written(archive_write_header(w, entry.get()), w, path);
+      const la_ssize_t written = archive_write_data(w, bytes.data(), bytes.size());
+      require_written(written == static_cast<la_ssize_t>(bytes.size()) ? ARCHIVE_OK : ARCHIVE_FATAL,
+                      w, path);
+    }
+    require_written(archive_write_close(w), w, path);
+  }
+  write_file_atomically(path, zip);
+}
+
 }  // namespace calor::io

@@ -7,6 +7,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace calor::io {
@@ -17,6 +18,11 @@ void for_each_member(
     const std::filesystem::path& archive,
     const std::function<void(const std::string& name, std::span<const std::byte> bytes)>& visit,
     std::uint64_t max_member_bytes = std::uint64_t{1} << 32);
+
+// A zip of these members, not packed and without times: the same contents give the same bytes.
+// Atomically.
+void write_zip(const std::filesystem::path& path,
+               const std::vector<std::pair<std::string, std::string>>& members);
 
 // True for names that end in .tar, .tar.gz, .tgz, .tar.xz, .tar.zst or .zip.
 bool is_archive_name(const std::filesystem::path& path);

@@ -93,4 +93,14 @@ void write_npy(const std::filesystem::path& path, const at::Tensor& array) {
   });
 }
 
+void write_npz(const std::filesystem::path& path,
+               const std::vector<std::pair<std::string, at::Tensor>>& arrays) {
+  std::vector<std::pair<std::string, std::string>> members;
+  for (const auto& [name, array] : arrays) {
+    const at::Tensor plain = to_plain(array);
+    members.emplace_back(name + ".npy", npy_start(array) + std::string(as_text(bytes_of(plain))));
+  }
+  write_zip(path, members);
+}
+
 }  // namespace calor::io

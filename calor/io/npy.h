@@ -8,6 +8,8 @@
 #include <map>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace calor::io {
 
@@ -17,5 +19,9 @@ std::map<std::string, at::Tensor> read_npz(const std::filesystem::path& path);
 
 // Version 1.0, C order, atomically. Types: f4 f8 f2 i8 i4 u1.
 void write_npy(const std::filesystem::path& path, const at::Tensor& array);
+
+// The same arrays as an .npz file, not packed.
+void write_npz(const std::filesystem::path& path,
+               const std::vector<std::pair<std::string, at::Tensor>>& arrays);
 
 }  // namespace calor::io

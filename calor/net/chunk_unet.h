@@ -41,6 +41,8 @@ struct ChunkUnetOptions {
   void declare(config::Options& options);
   std::int64_t levels() const { return static_cast<std::int64_t>(widths.size()); }
   std::int64_t width(std::int64_t level) const;
+  // Makes `finest` the finest level's width, and the others as much wider or narrower.
+  void scale_to(double finest);
 };
 
 // `shape` is that of a chunk: channels = A, height 1, width = T.

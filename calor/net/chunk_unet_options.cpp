@@ -24,6 +24,11 @@ std::int64_t ChunkUnetOptions::width(std::int64_t level) const {
   return std::llround(widths.at(static_cast<std::size_t>(level)));
 }
 
+void ChunkUnetOptions::scale_to(double finest) {
+  const double ratio = finest / widths.at(0);
+  for (double& width : widths) width *= ratio;
+}
+
 void check_chunk_unet(const ChunkUnetOptions& options, const PictureShape& shape) {
   require_usage(options.levels() >= 2, "two levels or more in chunk.widths",
                 fmt::format("{}", options.levels()), "for instance [64, 128, 256]");

@@ -7,6 +7,7 @@ void declare_kind(config::Options& options, NetworkKind& kind) {
       {"jit", NetworkKind::jit, "image transformer, net.*"},
       {"unet", NetworkKind::unet, "U-Net for pictures, unet.*"},
       {"mlp", NetworkKind::mlp, "multi-layer perceptron for rows, mlp.*"},
+      {"chunk-unet", NetworkKind::chunk_unet, "1-D U-Net for chunks of actions, chunk.*"},
   };
   options.add("net.kind", kind, kinds, "the kind of network");
 }

@@ -4,13 +4,14 @@
 #include <memory>
 
 #include "calor/config/options.h"
+#include "calor/net/chunk_unet.h"
 #include "calor/net/jit.h"
 #include "calor/net/mlp.h"
 #include "calor/net/unet.h"
 
 namespace calor::net {
 
-enum class NetworkKind { jit, unet, mlp };
+enum class NetworkKind { jit, unet, mlp, chunk_unet };
 
 void declare_kind(config::Options& options, NetworkKind& kind);
 

@@ -146,4 +146,25 @@ TwoWaysDemonstration two_ways_demonstration(std::uint32_t seed, double disturban
   return out;
 }
 
+std::vector<std::pair<std::string, at::Tensor>> two_ways_demonstrations(std::uint32_t seed,
+                                                                        std::int64_t episodes,
+                                                                        double disturbance) {
+  std::vector<double> states, actions;
+  std::vector<std::int64_t> ends;
+  for (std::int64_t i = 0; i < episodes; ++i) {
+    const auto one = two_ways_demonstration(seed + static_cast<std::uint32_t>(i), disturbance);
+    for (std::size_t step = 0; step < one.actions.size(); ++step) {
+      states.insert(states.end(), one.positions[step].begin(), one.positions[step].end());
+      actions.insert(actions.end(), one.actions[step].begin(), one.actions[step].end());
+    }
+    ends.push_back(static_cast<std::int64_t>(actions.size() / 2));
+  }
+  const auto rows = [](const std::vector<double>& numbers) {
+    return at::tensor(numbers, at::kDouble).view({-1, 2}).to(at::kFloat);
+  };
+  return {{"state", rows(states)},
+          {"action", rows(actions)},
+          {"episode_ends", at::tensor(ends, at::kLong)}};
+}
+
 }  // namespace calor::policy

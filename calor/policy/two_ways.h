@@ -13,6 +13,8 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "calor/policy/environment.h"
@@ -67,5 +69,11 @@ struct TwoWaysDemonstration {
 // moved by a target that normal noise of the deviation `disturbance` was added to, while the
 // expert's own answer is what is recorded: demonstrations that show how to come back.
 TwoWaysDemonstration two_ways_demonstration(std::uint32_t seed, double disturbance = 0);
+
+// Episodes of the seeds `seed`, `seed` + 1, ..., as arrays of the format of
+// data/demonstrations.h: "state" [steps, 2], "action" [steps, 2], "episode_ends" [episodes].
+std::vector<std::pair<std::string, at::Tensor>> two_ways_demonstrations(std::uint32_t seed,
+                                                                        std::int64_t episodes,
+                                                                        double disturbance);
 
 }  // namespace calor::policy

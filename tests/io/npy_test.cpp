@@ -34,6 +34,19 @@ TEST(Npy, RoundTrip) {
   }
 }
 
+TEST(Npy, ArchivesRoundTripAndAreTheSameEachTime) {
+  const TemporaryFolder folder;
+  const at::Tensor x = at::arange(6, at::kFloat).view({2, 3});
+  const at::Tensor n = at::tensor({std::int64_t{3}, std::int64_t{9}});
+  write_npz(folder / "a.npz", {{"x", x}, {"ends", n}});
+  write_npz(folder / "b.npz", {{"x", x}, {"ends", n}});
+  const auto back = read_npz(folder / "a.npz");
+  ASSERT_EQ(back.size(), 2U);
+  EXPECT_TRUE(at::equal(back.at("x"), x));
+  EXPECT_TRUE(at::equal(back.at("ends"), n));
+  EXPECT_EQ(get(folder / "a.npz"), get(folder / "b.npz"));
+}
+
 TEST(Npy, WritesWhatNumpyWrites) {
   const TemporaryFolder folder;
   write_npy(folder / "a.npy", at::arange(3, at::kInt));

@@ -1,0 +1,118 @@
+#include "calor/policy/rollout.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <atomic>
+#include <cmath>
+#include <mutex>
+
+#include "calor/core/error.h"
+#include "calor/core/signals.h"
+#include "calor/core/workers.h"
+#include "calor/policy/make_environment.h"
+
+namespace calor::policy {
+namespace {
+
+constexpr std::int64_t film_side = 160;
+
+// The environment's observation that the policy was trained on.
+std::string observation_for(const Policy& policy, const Environment& environment,
+                            const std::string& wanted) {
+  const auto size = static_cast<std::size_t>(policy.observation_size());
+  std::string all;
+  for (const VectorSpec& spec : environment.spec().observations) {
+    all += fmt::format("{}{} ({})", all.empty() ? "" : ", ", spec.name, spec.size());
+    if (spec.size() == size && (wanted.empty() || wanted == spec.name)) return spec.name;
+  }
+  throw usage_error(
+      fmt::format("an observation of {} numbers, as the policy was trained on ({})", size,
+                  policy.codec.options.observations),
+      fmt::format("{} of {} has: {}", wanted.empty() ? "none" : wanted, environment.spec().name,
+                  all),
+      "take another --environment or --observation, or a policy trained for this one");
+}
+
+void check_actions(const Policy& policy, const Environment& environment) {
+  const auto expected = static_cast<std::int64_t>(environment.spec().action.size());
+  if (policy.action_size() == expected) return;
+  throw usage_error(
+      fmt::format("actions of {} numbers, as {} takes", expected, environment.spec().name),
+      fmt::format("a policy with {}", policy.action_size()),
+      "take the environment that the demonstrations are from");
+}
+
+Episode play(Controller& controller, Environment& environment, const std::string& observation,
+             std::uint64_t seed, std::int64_t max_steps, bool filmed) {
+  Episode episode{.seed = seed};
+  environment.reset(seed);
+  controller.reset(seed);
+  const auto film = [&] {
+    if (filmed) {
+      episode.frames.push_back(environment.picture({.side = film_side, .show_action = true}));
+    }
+  };
+  film();
+  while (!environment.over() && environment.steps() < max_steps && !interrupted()) {
+    controller.observe(environment.observe(observation));
+    const Action action = controller.act();
+    if (action.status != ActionStatus::decided) {
+      episode.error = controller.error();
+      break;
+    }
+    environment.step(action.values);
+    film();
+  }
+  episode.best_reward = environment.best_reward();
+  episode.success = environment.success();
+  episode.steps = environment.steps();
+  episode.decisions = controller.decisions();
+  return episode;
+}
+
+}  // namespace
+
+std::vector<Episode> roll_out(const std::shared_ptr<const Policy>& policy,
+                              const RolloutOptions& options,
+                              const std::function<void(std::int64_t)>& on_episode) {
+  const auto first = make_environment(options.environment);
+  check_actions(*policy, *first);
+  const std::string observation = observation_for(*policy, *first, options.observation);
+  const std::int64_t max_steps =
+      options.max_steps > 0 ? options.max_steps : first->spec().max_steps;
+  std::vector<Episode> episodes(static_cast<std::size_t>(options.episodes));
+  std::vector<char> whole(episodes.size(), 0);
+  std::mutex mutex;
+  std::int64_t done = 0;
+  Workers workers(options.workers);
+  workers.run(options.episodes, [&](std::int64_t i) {
+    if (interrupted()) return;
+    const auto k = static_cast<std::size_t>(i);
+    const auto environment = make_environment(options.environment);
+    Controller controller(policy);
+    episodes[k] = play(controller, *environment, observation,
+                       options.seed + static_cast<std::uint64_t>(i), max_steps, i < options.filmed);
+    if (interrupted()) return;
+    whole[k] = 1;
+    const std::lock_guard lock(mutex);
+    if (on_episode) on_episode(++done);
+  });
+  std::vector<Episode> out;
+  for (std::size_t k = 0; k < episodes.size(); ++k) {
+    if (whole[k] != 0) out.push_back(std::move(episodes[k]));
+  }
+  return out;
+}
+
+Share success_share(std::int64_t successes, std::int64_t of) {
+  if (of == 0) return {};
+  constexpr double z = 1.959963984540054;
+  const auto n = static_cast<double>(of);
+  const double p = static_cast<double>(successes) / n;
+  const double middle = (p + z * z / (2 * n)) / (1 + z * z / n);
+  const double half = z / (1 + z * z / n) * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n));
+  return {.value = p, .low = middle - half, .high = middle + half};
+}
+
+}  // namespace calor::policy

@@ -1,0 +1,142 @@
+// Policies in a loop: what a controller does with its observations, and that episodes are functions
+// of their seeds.
+#include "calor/policy/controller.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "calor/core/error.h"
+#include "calor/policy/rollout.h"
+
+namespace calor::policy {
+namespace {
+
+data::RangeScaler unit_range(std::int64_t width) {
+  return data::RangeScaler::fit(at::tensor({-1.0, 1.0}).unsqueeze(1).repeat({1, width}));
+}
+
+// An untrained network for the task with two ways: chunks of 8 actions of 2 numbers from 2
+// observations of 2, of which 4 are executed.
+std::shared_ptr<Policy> untrained() {
+  flow::ModelOptions options;
+  options.path.kind = path::PathKind::linear;
+  options.kind = net::NetworkKind::chunk_unet;
+  options.chunk = {.widths = {8, 16}, .groups = 4, .embedding = 8};
+  options.objective.prediction = objective::Quantity::v;
+  const data::ItemSpec items{.channels = 2,
+                             .height = 1,
+                             .width = 8,
+                             .class_names = {},
+                             .kind = data::ItemKind::rows,
+                             .condition_width = 4};
+  auto policy = std::make_shared<Policy>();
+  policy->flow = std::make_unique<flow::Flow>(options, items, at::kCPU);
+  net::Parameters& parameters = policy->flow->stage(0).network().parameters();
+  parameters.initialise(random_key(0, RandomUse::test));
+  parameters.flatten(at::kCPU);
+  policy->codec = {.options = {.history = 2, .chunk = 8, .execute = 4},
+                   .actions = unit_range(2),
+                   .observations = unit_range(2)};
+  policy->sampling.solver.solver = solve::Solver::euler;
+  policy->sampling.solver.steps = 2;
+  return policy;
+}
+
+std::vector<double> copy(const Action& action) {
+  return {action.values.begin(), action.values.end()};
+}
+
+TEST(Controller, CarriesOutItsPlanThenDecidesAgain) {
+  Controller controller(untrained());
+  controller.reset(3);
+  EXPECT_EQ(controller.act().status, ActionStatus::not_observed);
+  for (std::int64_t step = 0; step < 9; ++step) {
+    controller.observe(std::vector<double>{0.1 * static_cast<double>(step), -0.5});
+    const Action action = controller.act();
+    ASSERT_EQ(action.status, ActionStatus::decided) << controller.error();
+    EXPECT_EQ(controller.decisions().size(), static_cast<std::size_t>(step / 4 + 1));
+    // The first executed action is that of the newest observation's step.
+    const at::Tensor planned = controller.plan()[1 + step % 4];
+    EXPECT_EQ(copy(action)[0], planned[0].item<double>());
+    EXPECT_EQ(copy(action)[1], planned[1].item<double>());
+  }
+  EXPECT_EQ(controller.decisions().front().nfe, 2);
+}
+
+TEST(Controller, IsAFunctionOfSeedAndObservations) {
+  const auto policy = untrained();
+  const auto first = [&](std::uint64_t seed, std::vector<double> before, double x) {
+    Controller controller(policy);
+    controller.reset(seed);
+    if (!before.empty()) controller.observe(before);
+    controller.observe(std::vector<double>{x, 0});
+    return copy(controller.act());
+  };
+  EXPECT_EQ(first(1, {}, 0.2), first(1, {}, 0.2));
+  EXPECT_NE(first(1, {}, 0.2), first(2, {}, 0.2));
+  EXPECT_NE(first(1, {}, 0.2), first(1, {}, 0.3));
+  // The first observation stands for those before it.
+  EXPECT_EQ(first(1, {}, 0.2), first(1, {0.2, 0}, 0.2));
+  EXPECT_NE(first(1, {}, 0.2), first(1, {0.1, 0}, 0.2));
+}
+
+TEST(Controller, ReportsBadObservationsAndHoldsTheLastAction) {
+  Controller controller(untrained());
+  controller.reset(0);
+  controller.observe(std::vector<double>{NAN, 0});
+  EXPECT_EQ(controller.act().status, ActionStatus::bad_observation);
+  EXPECT_TRUE(controller.act().values.empty());
+  controller.observe(std::vector<double>{0, 0});
+  const auto good = copy(controller.act());
+  for (const std::vector<double>& bad :
+       {std::vector<double>{0, INFINITY}, std::vector<double>{0}, std::vector<double>{0, 0, 0}}) {
+    controller.observe(bad);
+    const Action held = controller.act();
+    EXPECT_EQ(held.status, ActionStatus::bad_observation);
+    EXPECT_EQ(copy(held), good);
+  }
+  controller.observe(std::vector<double>{0, 0});
+  EXPECT_EQ(controller.act().status, ActionStatus::decided);
+}
+
+TEST(Rollout, DoesNotDependOnTheNumberOfWorkers) {
+  const auto policy = untrained();
+  RolloutOptions options{
+      .environment = "two-ways", .episodes = 5, .seed = 11, .max_steps = 12, .filmed = 1};
+  const auto one = roll_out(policy, options);
+  options.workers = 3;
+  const auto three = roll_out(policy, options);
+  ASSERT_EQ(one.size(), 5U);
+  ASSERT_EQ(three.size(), 5U);
+  for (std::size_t i = 0; i < one.size(); ++i) {
+    EXPECT_EQ(one[i].seed, 11 + i);
+    EXPECT_EQ(one[i].best_reward, three[i].best_reward);
+    EXPECT_EQ(one[i].steps, three[i].steps);
+    EXPECT_EQ(one[i].decisions.size(), three[i].decisions.size());
+    EXPECT_EQ(one[i].error, "");
+  }
+  ASSERT_EQ(one[0].frames.size(), static_cast<std::size_t>(one[0].steps + 1));
+  EXPECT_TRUE(at::equal(one[0].frames.back(), three[0].frames.back()));
+  EXPECT_TRUE(one[1].frames.empty());
+}
+
+TEST(Rollout, RefusesAnotherTask) {
+  EXPECT_THROW(roll_out(untrained(), {.environment = "pusht"}), Error);
+  EXPECT_THROW(roll_out(untrained(), {.environment = "two-way"}), Error);
+}
+
+// Wilson's interval by hand: 8 of 10 is .490 to .943, none of 10 is 0 to .278.
+TEST(Rollout, SharesHaveWilsonsInterval) {
+  const Share most = success_share(8, 10);
+  EXPECT_NEAR(most.value, 0.8, 1e-12);
+  EXPECT_NEAR(most.low, 0.4902, 1e-4);
+  EXPECT_NEAR(most.high, 0.9433, 1e-4);
+  const Share none = success_share(0, 10);
+  EXPECT_NEAR(none.low, 0, 1e-12);
+  EXPECT_NEAR(none.high, 0.2775, 1e-4);
+}
+
+}  // namespace
+}  // namespace calor::policy
