@@ -98,7 +98,7 @@ grep -q '^found: .*full/pairs/border-3.f32' full.log && grep -q '^to do: ' full.
 "${distil[@]}" --run full || fail "distill once there is room"
 # A store of another run.
 cp -r full/pairs stolen-pairs && mkdir -p stolen && mv stolen-pairs stolen/pairs
-expect 1 "belongs to another run" "${distil[@]}" --run stolen --pairs 3000
+expect 1 "belongs to another run" "${distil[@]}" --run stolen train.seed=1
 
 expect 2 "distilled student" "$CALOR" train lfm-rose "${points[@]}" data.source=two-moons stages.evaluations=2 --run others
 

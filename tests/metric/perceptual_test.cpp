@@ -65,12 +65,13 @@ TEST(Perceptual, GradientOfLeNetsLayers) {
   const c10::NoGradGuard no_grad;
   const at::Tensor direction = made.grad().sign();
   const double slope = (made.grad() * direction).sum().item<double>();
-  constexpr double step = 1e-3;  // fp32: rounding about 1e-7 / step, curvature about step
+  constexpr double step =
+      1e-4;  // fp32: rounding about 3e-8 / step = 3e-4; larger steps cross kinks
   const double after =
       perceptual_distance(*classifier, made + step * direction, wanted).item<double>();
   const double before =
       perceptual_distance(*classifier, made - step * direction, wanted).item<double>();
-  EXPECT_NEAR((after - before) / (2 * step), slope, 0.05 * std::abs(slope));
+  EXPECT_NEAR((after - before) / (2 * step), slope, 0.02 * std::abs(slope));
 }
 
 }  // namespace
