@@ -11,6 +11,8 @@
 
 namespace calor::policy {
 
+inline constexpr int pusht_substeps = 10;  // 10 Hz of control, 100 Hz of physics
+
 // The pose that the seed draws; the episode starts from it with the position set first.
 PushtPose pusht_start(std::uint32_t seed);
 
@@ -34,6 +36,8 @@ class PushT final : public Environment {
   double coverage() const { return pusht_coverage(world_->state().pose); }
   // Contact points, summed over its sub-steps.
   int contact_points() const { return contact_points_; }
+  // The recordings' number: the mean over the sub-steps, rounded up.
+  int contacts() const { return (contact_points_ + pusht_substeps - 1) / pusht_substeps; }
 
  private:
   void start(std::uint32_t seed) override;
