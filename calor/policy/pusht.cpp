@@ -11,7 +11,6 @@ namespace calor::policy {
 namespace {
 
 constexpr double pi = std::numbers::pi;
-constexpr int substeps = 10;  // 10 Hz of control, 100 Hz of physics
 constexpr double goal_area = 120 * 30 + 30 * 90;
 constexpr double success_coverage = 0.95;
 
@@ -113,7 +112,7 @@ void PushT::start(std::uint32_t seed) { start_at(pusht_start(seed), PoseOrder::p
 
 Outcome PushT::advance(std::span<const double> action) {
   contact_points_ = 0;
-  for (int i = 0; i < substeps; ++i) {
+  for (int i = 0; i < pusht_substeps; ++i) {
     world_->substep({action[0], action[1]});
     contact_points_ += world_->contact_points();
   }

@@ -11,6 +11,8 @@
 
 namespace calor::policy {
 
+inline constexpr int pusht_substeps = 10;  // 10 Hz of control, 100 Hz of physics
+
 // The pose that the seed draws; the episode starts from it with the position set first.
 PushtPose pusht_start(std::uint32_t seed);
 
@@ -29,11 +31,14 @@ class PushT final : public Environment {
   // Starts an episode in a pose of one's own.
   void start_at(const PushtPose& pose, PoseOrder order);
 
-  // Of the last control step; before the first, of the start.
+  // Both only after the first reset.
   const PushtWorld& world() const { return *world_; }
   double coverage() const { return pusht_coverage(world_->state().pose); }
-  // Contact points, summed over its sub-steps.
+  // Contact points, summed over the sub-steps of the last control step; before the first, those of
+  // the reset's one sub-step.
   int contact_points() const { return contact_points_; }
+  // The recordings' number: the mean over the sub-steps, rounded up.
+  int contacts() const { return (contact_points_ + pusht_substeps - 1) / pusht_substeps; }
 
  private:
   void start(std::uint32_t seed) override;

@@ -82,6 +82,7 @@ TEST(PushT, TrajectoriesUnderGivenActions) {
       EXPECT_NEAR(outcome.reward, number(golden.at("rewards")[e][t]), 1e-8);
       EXPECT_EQ(outcome.done, whole(golden.at("done")[e][t]) != 0);
       EXPECT_EQ(environment.contact_points(), whole(golden.at("n_contact_points")[e][t]));
+      EXPECT_EQ(environment.contacts(), whole(golden.at("n_contacts")[e][t]));
     }
     EXPECT_NEAR(environment.best_reward(), number(golden.at("rewards")[e].max()), 1e-8);
   }

@@ -26,8 +26,8 @@ TEST(TwoWays, ShortestWays) {
   EXPECT_NEAR(two_ways_distance({0, -r}), rim, 1e-15);
 }
 
-// A distance to the goal changes by at most as much as one moves, and falls at rate 1 along the
-// expert's tangent of the disc itself.
+// The eikonal equation: away from the axis, where both ways tie, and from the goal the distance
+// falls at rate 1 in the direction of the shortest way.
 TEST(TwoWays, DistanceIsADistance) {
   for (int i = 0; i < 200; ++i) {
     const double angle = 0.1 * i, radius = 0.4 + 0.003 * i;
