@@ -9,6 +9,23 @@
 #include <vector>
 
 namespace calor {
+namespace {
+
+// LibTorch's number of threads belongs to each thread, but a thread takes the newest that any has
+// set when it first computes, and again when it goes backwards. So it is 1 for the caller, too,
+// while workers work.
+class OneThread {
+ public:
+  OneThread() : before_(at::get_num_threads()) { at::set_num_threads(1); }
+  ~OneThread() { at::set_num_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+
+}  // namespace
 
 struct Workers::State {
   std::mutex mutex;
@@ -16,16 +33,12 @@ struct Workers::State {
   const std::function<void(std::int64_t)>* work = nullptr;
   std::int64_t count = 0, next = 0, unfinished = 0;
   std::vector<std::exception_ptr> errors;
-  int ready = 0;
   bool stop = false;
   std::vector<std::thread> threads;
 
   // Holds the lock but while it works.
   void serve() {
-    at::set_num_threads(1);
     std::unique_lock lock(mutex);
-    ++ready;
-    changed.notify_all();
     for (;;) {
       changed.wait(lock, [&] { return stop || next < count; });
       if (stop) return;
@@ -44,16 +57,10 @@ struct Workers::State {
   }
 };
 
-// LibTorch's number of threads belongs to the calling thread, but for the one that new threads
-// begin with: it is put back when all workers have set theirs.
 Workers::Workers(int threads) : state_(std::make_unique<State>()) {
-  const int before = at::get_num_threads();
   for (int i = 0; i < threads; ++i) {
     state_->threads.emplace_back([state = state_.get()] { state->serve(); });
   }
-  std::unique_lock lock(state_->mutex);
-  state_->changed.wait(lock, [&] { return state_->ready == threads; });
-  at::set_num_threads(before);
 }
 
 Workers::~Workers() {
@@ -66,6 +73,7 @@ Workers::~Workers() {
 }
 
 void Workers::run(std::int64_t count, const std::function<void(std::int64_t)>& work) {
+  const OneThread one;
   std::unique_lock lock(state_->mutex);
   state_->work = &work;
   state_->errors.assign(static_cast<std::size_t>(count), nullptr);

@@ -262,11 +262,12 @@ PolicyCodec PolicyCodec::from_json(const std::string& text, const std::string& o
   try {
     const auto json = nlohmann::json::parse(text);
     PolicyCodec codec;
-    codec.options = {.actions = json.at("actions"),
-                     .observations = json.at("observations"),
-                     .history = json.at("history"),
-                     .chunk = json.at("chunk"),
-                     .execute = json.at("execute")};
+    auto& options = codec.options;
+    json.at("actions").get_to(options.actions);
+    json.at("observations").get_to(options.observations);
+    json.at("history").get_to(options.history);
+    json.at("chunk").get_to(options.chunk);
+    json.at("execute").get_to(options.execute);
     codec.actions = RangeScaler::from_json(json.at("action_range").dump(), origin);
     codec.observations = RangeScaler::from_json(json.at("observation_range").dump(), origin);
     return codec;

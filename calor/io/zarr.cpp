@@ -83,7 +83,7 @@ const ZarrDescription& find_array(const std::map<std::string, ZarrDescription>& 
   std::vector<std::string> names;
   for (const auto& [key, description] : all) names.push_back(key);
   const std::string nearest = nearest_name(name, names);
-  throw Error(fmt::format("an array '{}' in {}", printable(name), store.string()),
+  throw Error(fmt::format("an array {} in {}", printable(name), store.string()),
               nearest.empty() ? "no array of such a name" : fmt::format("'{}'", nearest),
               "'calor data inspect' lists the arrays of a store");
 }

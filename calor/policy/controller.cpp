@@ -41,7 +41,7 @@ void Controller::reset(std::uint64_t seed) {
   seed_ = seed;
   history_.clear();
   bad_observation_ = false;
-  plan_ = {};
+  plan_ = at::Tensor();
   used_ = 0;
   last_action_.clear();
   decisions_.clear();
@@ -76,7 +76,7 @@ Action Controller::act() noexcept {
     last_action_.assign(row.const_data_ptr<double>(), row.const_data_ptr<double>() + row.numel());
   } catch (const std::exception& error) {
     error_ = error.what();
-    plan_ = {};
+    plan_ = at::Tensor();
     return held(ActionStatus::failed);
   }
   return held(ActionStatus::decided);

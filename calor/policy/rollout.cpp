@@ -45,7 +45,8 @@ void check_actions(const Policy& policy, const Environment& environment) {
 
 Episode play(Controller& controller, Environment& environment, const std::string& observation,
              std::uint64_t seed, std::int64_t max_steps, bool filmed) {
-  Episode episode{.seed = seed};
+  Episode episode;
+  episode.seed = seed;
   environment.reset(seed);
   controller.reset(seed);
   const auto film = [&] {

@@ -14,7 +14,7 @@ namespace calor::policy {
 
 struct RolloutOptions {
   std::string environment = "pusht";
-  std::string observation;  // of the environment; empty: the one of the policy's size
+  std::string observation = {};  // of the environment; empty: the one of the policy's size
   std::int64_t episodes = 50;
   std::uint64_t seed = 500'000;  // of the first episode; the others follow
   std::int64_t max_steps = 0;    // 0: the environment's

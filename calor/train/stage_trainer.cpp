@@ -197,16 +197,18 @@ double StageTrainer::accumulate_gradients(const data::Batch& batch) {
   }
   std::vector<double> losses(static_cast<std::size_t>(parts));
   std::vector<at::Tensor> gradients(static_cast<std::size_t>(parts));
-  at::parallel_for(0, parts, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t first = size * i / parts;
-      const at::Tensor gradient = at::zeros_like(total);
-      const auto k = static_cast<std::size_t>(i);
-      losses[k] =
-          accumulate_part(batch, first, size * (i + 1) / parts - first,
-                          [&](const at::Tensor& loss) { parameters.add_gradient(loss, gradient); });
-      gradients[k] = gradient;
-    }
+  if (!workers_) {
+    const auto threads = std::min<std::int64_t>(parts, at::get_num_threads());
+    workers_ = std::make_unique<Workers>(static_cast<int>(threads));
+  }
+  workers_->run(parts, [&](std::int64_t i) {
+    const std::int64_t first = size * i / parts;
+    const at::Tensor gradient = at::zeros_like(total);
+    const auto k = static_cast<std::size_t>(i);
+    losses[k] =
+        accumulate_part(batch, first, size * (i + 1) / parts - first,
+                        [&](const at::Tensor& loss) { parameters.add_gradient(loss, gradient); });
+    gradients[k] = gradient;
   });
   for (const at::Tensor& gradient : gradients) total.add_(gradient);
   return std::accumulate(losses.begin(), losses.end(), 0.0);

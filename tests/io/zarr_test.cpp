@@ -135,7 +135,7 @@ TEST(Zarr, RefusesDamagedChunks) {
 
 TEST(Zarr, NamesTheNearestArray) {
   const SmallStore store;
-  EXPECT_TRUE(has(error_of([&] { read_zarr(store.path(), {"y"}); }), "an array 'y'"));
+  EXPECT_TRUE(has(error_of([&] { read_zarr(store.path(), {"y"}); }), "an array \"y\""));
   EXPECT_TRUE(has(error_of([&] { read_zarr(store.folder / "no.zarr", {"y"}); }), "does not exist"));
 }
 

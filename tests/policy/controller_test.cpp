@@ -36,9 +36,11 @@ std::shared_ptr<Policy> untrained() {
   net::Parameters& parameters = policy->flow->stage(0).network().parameters();
   parameters.initialise(random_key(0, RandomUse::test));
   parameters.flatten(at::kCPU);
-  policy->codec = {.options = {.history = 2, .chunk = 8, .execute = 4},
-                   .actions = unit_range(2),
-                   .observations = unit_range(2)};
+  policy->codec.options.history = 2;
+  policy->codec.options.chunk = 8;
+  policy->codec.options.execute = 4;
+  policy->codec.actions = unit_range(2);
+  policy->codec.observations = unit_range(2);
   policy->sampling.solver.solver = solve::Solver::euler;
   policy->sampling.solver.steps = 2;
   return policy;
