@@ -80,10 +80,6 @@ flow::Given given_of(const SampleArguments& arguments, const RunModel& model, st
     throw usage_error("a model with conditions for --given", "this model has none",
                       "leave --given out, or train with data.condition");
   }
-  if (data::policy_codec(model.notes, model.file.string())) {
-    throw usage_error("a model to sample without observations", "a policy",
-                      "calor rollout runs it in an environment");
-  }
   const auto codecs = data::table_codecs(model.notes, model.file.string());
   if (arguments.given.empty() || !codecs || !codecs->condition) {
     throw usage_error("--given FILE.csv with the columns that the model is conditioned on",
@@ -104,6 +100,10 @@ std::int64_t default_count(const data::ItemSpec& items, const std::string& out) 
 nlohmann::ordered_json run_sampling(const Globals& globals, SampleArguments arguments) {
   const at::Device device = arguments.machine.apply();
   const RunModel model = open_run(arguments.run, arguments.ema, device);
+  if (data::policy_codec(model.notes, model.file.string())) {
+    throw usage_error("a model to sample without observations", "a policy",
+                      "calor rollout runs it in an environment");
+  }
   const flow::Flow& flow = *model.flow;
   const bool pictures = flow.items().kind == data::ItemKind::pictures;
   const auto codecs = data::table_codecs(model.notes, model.file.string());

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Policies from end to end: demonstrations, a small policy, rollouts; and what a person can get wrong.
+source "$(dirname "${BASH_SOURCE[0]}")/_lib.sh"
+export CALOR_DATA="$scratch/no-data"
+
+"$CALOR" data record two-ways.npz --episodes 6 --quiet || fail "demonstrations"
+"$CALOR" data record again.npz --episodes 6 --quiet && cmp two-ways.npz again.npz || fail "same seed, same demonstrations"
+says '6 episodes' "$CALOR" data inspect two-ways.npz
+says 'episode_ends' "$CALOR" data inspect two-ways.npz
+
+small=(net.kind=chunk-unet chunk.widths=[8,16] chunk.embedding=8 chunk.groups=4 train.batch=8 train.warmup=1 push.rtol=0.1
+  push.atol=0.1 train.validate_every=2 train.checkpoint_every=2)
+train=("$CALOR" train lfm-two-ways two-ways.npz "${small[@]}" train.steps=3)
+"${train[@]}" --run run --quiet || fail "train a policy"
+"${train[@]}" --run run --quiet || fail "the same command again"
+says 'chunk-unet' "$CALOR" info run
+roll() { "$CALOR" rollout "$@" --environment two-ways --episodes 4 --max-steps 9 --json --quiet; }
+roll run --video film.gif >one.json || fail "rollout"
+for key in environment episodes seed mean_best_reward success nfe milliseconds_per_decision interrupted video each; do
+  grep -q "\"$key\":" one.json || fail "the key $key: $(cat one.json)"
+done
+[[ $(head -c 6 film.gif) == GIF89a ]] || fail "film.gif"
+# What an episode comes to does not depend on the workers; times do.
+roll run --workers 3 >three.json && diff <(sed -n '/"each"/,$p' one.json) <(sed -n '/"each"/,$p' three.json) ||
+  fail "three workers give other episodes than one"
+roll run --solver euler --steps 1 >euler.json && ! diff -q one.json euler.json >/dev/null || fail "--solver euler"
+roll run/model.safetensors >/dev/null || fail "a lone model file"
+
+expect 2 "rollout" "$CALOR" sample run
+expect 2 "did you mean|two-ways" "$CALOR" rollout run --environment two-way
+expect 2 "2 numbers" "$CALOR" rollout run --environment pusht
+expect 2 "--observation|observation" "$CALOR" rollout run --environment two-ways --observation keypoints
+expect 2 "solver" "$CALOR" rollout run --environment two-ways --solver fast
+expect 1 "does not exist" "$CALOR" rollout nothing
+"$CALOR" train lfm-tree data.count=100 train.steps=1 mlp.width=8 train.batch=8 push.rtol=0.1 push.atol=0.1 --run tree --quiet &&
+  expect 1 "demonstrations" "$CALOR" rollout tree || fail "a model that is no policy"
+expect 1 "'state'" "${train[@]}" 'data.observations="stat"' --run other
+expect 2 "within its 2" "${train[@]}" 'data.observations="state[1:3]"' --run other
+expect 2 "data.execute" "${train[@]}" data.execute=16 --run other
+expect 2 "a number of steps that" "${train[@]}" data.chunk=17 --run other
+finish
