@@ -1,4 +1,5 @@
 // calor rollout: how a policy does in an environment, and how long it takes to decide.
+#include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include "app/command.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
+#include "calor/metric/estimate.h"
 #include "calor/policy/environment.h"
 #include "calor/policy/make_environment.h"
 #include "calor/policy/rollout.h"
@@ -53,14 +55,11 @@ double mean_nfe(const std::vector<policy::Episode>& episodes) {
   return count > 0 ? sum / count : 0;
 }
 
-// The mean over the episodes and its standard error.
-std::pair<double, double> mean_best(const std::vector<policy::Episode>& episodes) {
-  const auto n = static_cast<double>(episodes.size());
-  double sum = 0, squares = 0;
-  for (const auto& episode : episodes) sum += episode.best_reward;
-  const double mean = sum / n;
-  for (const auto& episode : episodes) squares += std::pow(episode.best_reward - mean, 2);
-  return {mean, n > 1 ? std::sqrt(squares / (n - 1) / n) : NAN};
+metric::Estimate mean_best(const std::vector<policy::Episode>& episodes) {
+  std::vector<double> best;
+  for (const auto& episode : episodes) best.push_back(episode.best_reward);
+  if (best.size() == 1) return {.mean = best.front(), .standard_error = NAN, .count = 1};
+  return metric::mean_and_standard_error(at::tensor(best, at::kDouble));
 }
 
 void write_video(const RolloutArguments& a, const std::vector<policy::Episode>& episodes) {
@@ -109,7 +108,7 @@ nlohmann::ordered_json run_rollout(const Globals& globals, RolloutArguments a) {
 
   const auto successes = std::ranges::count_if(episodes, &policy::Episode::success);
   const auto share = policy::success_share(successes, static_cast<std::int64_t>(episodes.size()));
-  const auto [best, error] = mean_best(episodes);
+  const metric::Estimate best = mean_best(episodes);
   const Latency latency = latency_of(episodes);
   answer(globals,
          fmt::format("{}: {} episodes of {}, seeds from {}\n"
@@ -117,14 +116,14 @@ nlohmann::ordered_json run_rollout(const Globals& globals, RolloutArguments a) {
                      "success            {:.1f} % ({:.1f} to {:.1f} %)\n"
                      "evaluations        {:.1f} a decision\n"
                      "time per decision  median {:.1f} ms, p99 {:.1f} ms, longest {:.1f} ms",
-                     a.run, episodes.size(), a.options.environment, a.options.seed, best, error,
-                     100 * share.value, 100 * share.low, 100 * share.high, mean_nfe(episodes),
-                     latency.median, latency.p99, latency.most));
+                     a.run, episodes.size(), a.options.environment, a.options.seed, best.mean,
+                     best.standard_error, 100 * share.value, 100 * share.low, 100 * share.high,
+                     mean_nfe(episodes), latency.median, latency.p99, latency.most));
   if (!a.video.empty()) say(globals, "video: " + a.video);
   return {{"environment", a.options.environment},
           {"episodes", episodes.size()},
           {"seed", a.options.seed},
-          {"mean_best_reward", {{"mean", best}, {"standard_error", error}}},
+          {"mean_best_reward", {{"mean", best.mean}, {"standard_error", best.standard_error}}},
           {"success", {{"share", share.value}, {"low", share.low}, {"high", share.high}}},
           {"nfe", mean_nfe(episodes)},
           {"milliseconds_per_decision",

@@ -1,31 +1,14 @@
 #include "calor/core/workers.h"
 
-#include <ATen/Parallel.h>
-
 #include <condition_variable>
 #include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
 
+#include "calor/core/one_thread.h"
+
 namespace calor {
-namespace {
-
-// LibTorch's number of threads belongs to each thread, but a thread takes the newest that any has
-// set when it first computes, and again when it goes backwards. So it is 1 for the caller, too,
-// while workers work.
-class OneThread {
- public:
-  OneThread() : before_(at::get_num_threads()) { at::set_num_threads(1); }
-  ~OneThread() { at::set_num_threads(before_); }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-
- private:
-  int before_;
-};
-
-}  // namespace
 
 struct Workers::State {
   std::mutex mutex;
@@ -73,7 +56,7 @@ Workers::~Workers() {
 }
 
 void Workers::run(std::int64_t count, const std::function<void(std::int64_t)>& work) {
-  const OneThread one;
+  const OneThread one;  // the workers take this number
   std::unique_lock lock(state_->mutex);
   state_->work = &work;
   state_->errors.assign(static_cast<std::size_t>(count), nullptr);

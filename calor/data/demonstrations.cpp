@@ -4,9 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
+#include <charconv>
 #include <nlohmann/json.hpp>
-#include <regex>
+#include <optional>
 #include <sstream>
+#include <string_view>
 
 #include "calor/core/error.h"
 #include "calor/io/bytes.h"
@@ -26,21 +29,45 @@ struct Wanted {
   std::int64_t first = 0, last = -1;  // -1: to the end
 };
 
+// The whole text as a number from 0 to 10^9; -1 where it is none.
+std::int64_t column_of(std::string_view text) {
+  std::int64_t number = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  return whole && number >= 0 && number <= 1'000'000'000 ? number : -1;
+}
+
+bool is_name(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == '/' ||
+           c == '-';
+  });
+}
+
+// name, name[i] or name[i:j]; empty where the word is none of them.
+std::optional<Wanted> parse_word(std::string_view word) {
+  const std::size_t bracket = word.find('[');
+  Wanted wanted{.name = std::string(word.substr(0, bracket))};
+  if (!is_name(wanted.name)) return std::nullopt;
+  if (bracket == std::string_view::npos) return wanted;
+  if (!word.ends_with(']')) return std::nullopt;
+  const std::string_view range = word.substr(bracket + 1, word.size() - bracket - 2);
+  const std::size_t colon = range.find(':');
+  wanted.first = column_of(range.substr(0, colon));
+  wanted.last =
+      colon == std::string_view::npos ? wanted.first + 1 : column_of(range.substr(colon + 1));
+  return wanted.first >= 0 && wanted.last >= 0 ? std::optional(wanted) : std::nullopt;
+}
+
 std::vector<Wanted> parse_wanted(const std::string& text) {
-  static const std::regex form(R"(([A-Za-z_][A-Za-z0-9_./-]*)(\[(\d{1,9})(:(\d{1,9}))?\])?)");
   std::istringstream words(text);
   std::vector<Wanted> wanted;
   for (std::string word; words >> word;) {
-    std::smatch match;
-    require_usage(std::regex_match(word, match, form),
+    const auto one = parse_word(word);
+    require_usage(one.has_value(),
                   "data.observations of names with columns, like \"keypoint state[0:2]\"",
                   fmt::format("'{}'", word), "separate names by blanks; columns count from 0");
-    Wanted one{.name = match[1]};
-    if (match[3].matched) {
-      one.first = std::stoll(match[3]);
-      one.last = match[5].matched ? std::stoll(match[5]) : one.first + 1;
-    }
-    wanted.push_back(one);
+    wanted.push_back(*one);
   }
   require_usage(!wanted.empty(), "one array or more in data.observations", "none",
                 "for instance \"state\"");

@@ -9,6 +9,7 @@
 #include <numbers>
 
 #include "calor/core/error.h"
+#include "calor/core/one_thread.h"
 #include "calor/metric/samples.h"
 
 namespace calor::metric {
@@ -25,6 +26,7 @@ void for_each_piece(const at::Tensor& x, std::int64_t rows,
                     const std::function<void(const at::Tensor&, std::int64_t, std::size_t)>& work) {
   const std::int64_t pieces = (x.size(0) + rows - 1) / rows;
   at::parallel_for(0, pieces, 1, [&](std::int64_t begin, std::int64_t end) {
+    compute_alone();
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t stop = std::min(x.size(0), (i + 1) * rows);
       work(x.slice(0, i * rows, stop), i * rows, static_cast<std::size_t>(i));
@@ -162,6 +164,7 @@ class Em {
       owner = nearest(centres);
     }
     const at::Tensor offset = x_ - centres.index_select(0, owner);
+    const OneThread one;  // a sum over all rows
     at::Tensor within = at::mm(offset.t(), offset) / rows_;
     within.diagonal().add_(options_.regularisation);
     within = (within + within.t()) / 2;

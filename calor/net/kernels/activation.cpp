@@ -204,9 +204,19 @@ bool has_fast_type(const at::Tensor& a) {
   return a.is_cpu() && (a.scalar_type() == at::kFloat || a.scalar_type() == at::kDouble);
 }
 
-// The whole tensor on all threads: elements are independent, so the cut does not matter.
-constexpr std::int64_t grain = 1 << 14;
+// The whole tensor on all threads, body(begin, end). Elements are independent, but the last few of
+// a range are computed one by one and may be rounded otherwise, so ranges are cut at whole blocks,
+// whatever the number of threads.
 constexpr std::int64_t block = 1 << 10;
+
+template <class Body>
+void for_blocks(std::int64_t numbers, const Body& body) {
+  constexpr std::int64_t blocks_of_a_thread = 16;  // at least
+  at::parallel_for(0, (numbers + block - 1) / block, blocks_of_a_thread,
+                   [&](std::int64_t first, std::int64_t last) {
+                     body(first * block, std::min(last * block, numbers));
+                   });
+}
 
 class ActivationFunction final : public torch::autograd::Function<ActivationFunction> {
  public:
@@ -219,7 +229,7 @@ class ActivationFunction final : public torch::autograd::Function<ActivationFunc
       using T = decltype(type);
       T* values = pointer<T>(y);
       T* slopes = pointer<T>(slope);
-      at::parallel_for(0, y.numel(), grain, [=](std::int64_t begin, std::int64_t end) {
+      for_blocks(y.numel(), [=](std::int64_t begin, std::int64_t end) {
         run(ActivateRows<T>{values + begin, nullptr, slopes == nullptr ? nullptr : slopes + begin,
                             1, end - begin},
             kind);
@@ -242,7 +252,7 @@ class ActivationFunction final : public torch::autograd::Function<ActivationFunc
       const T* values = pointer<T>(kept);
       const T* from = pointer<T>(g);
       T* to = pointer<T>(out);
-      at::parallel_for(0, out.numel(), grain, [=](std::int64_t begin, std::int64_t end) {
+      for_blocks(out.numel(), [=](std::int64_t begin, std::int64_t end) {
         std::copy(from + begin, from + end, to + begin);
         std::array<T, block> unused{};
         for (std::int64_t i = begin; i < end; i += block) {

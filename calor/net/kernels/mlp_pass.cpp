@@ -9,6 +9,7 @@
 #include <bit>
 
 #include "calor/core/error.h"
+#include "calor/core/one_thread.h"
 #include "calor/net/kernels/gradient_sums.h"
 
 namespace calor::net::kernels {
@@ -114,6 +115,7 @@ template <class Body>
 void for_parts(std::int64_t n, const Body& body) {
   const std::int64_t parts = parts_for(n);
   at::parallel_for(0, parts, 1, [&](std::int64_t first, std::int64_t last) {
+    compute_alone();
     const at::AutoDispatchBelowADInplaceOrView no_graph;
     for (std::int64_t p = first; p < last; ++p) {
       const std::int64_t end = n * (p + 1) / parts;

@@ -9,6 +9,8 @@
 #include <bit>
 #include <cstdint>
 
+#include "calor/core/one_thread.h"
+
 namespace calor::net::kernels {
 
 // Rows of a piece, at most `largest`. The number of pieces is a multiple of 8 (of 4, 2 or 1 where
@@ -27,6 +29,7 @@ template <class Body>
 void for_row_pieces(std::int64_t rows, std::int64_t largest, const Body& body) {
   const std::int64_t piece = rows_of_piece(rows, largest);
   at::parallel_for(0, (rows + piece - 1) / piece, 1, [&](std::int64_t first, std::int64_t last) {
+    compute_alone();
     const at::AutoDispatchBelowADInplaceOrView no_graph;
     for (std::int64_t p = first; p < last; ++p) {
       body(p * piece, std::min(piece, rows - p * piece));
