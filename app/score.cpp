@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
 
 #include "app/command.h"
@@ -63,25 +62,24 @@ void write_rows(const std::string& file, const Scores& scores,
   const double* standardised = scores.standardised.const_data_ptr<double>();
   const double* original = scores.original.const_data_ptr<double>();
   const double* error = scores.probe_error.const_data_ptr<double>();
-  std::vector<std::size_t> rank(order.size());
-  for (std::size_t k = 0; k < order.size(); ++k) rank[order[k]] = k + 1;
+  const auto rank = ranks_in(order);
   const std::vector<std::string> header{"row", "log_density_standardised", "log_density",
                                         "standard_error", "rank"};
-  io::write_csv(
-      file, header, order.size(), header.size(), [&](std::size_t row, std::size_t column) {
-        switch (column) {
-          case 0:
-            return std::to_string(scores.rows.row_numbers[row]);
-          case 1:
-            return fmt::format("{}", standardised[row]);
-          case 2:
-            return fmt::format("{}", original[row]);
-          case 3:
-            return std::isfinite(error[row]) ? fmt::format("{}", error[row]) : std::string();
-          default:
-            return std::to_string(rank[row]);
-        }
-      });
+  io::write_csv(file, header, order.size(), header.size(),
+                [&](std::size_t row, std::size_t column) {
+                  switch (column) {
+                    case 0:
+                      return std::to_string(scores.rows.row_numbers[row]);
+                    case 1:
+                      return fmt::format("{}", standardised[row]);
+                    case 2:
+                      return fmt::format("{}", original[row]);
+                    case 3:
+                      return error_cell(error[row]);
+                    default:
+                      return std::to_string(rank[row]);
+                  }
+                });
 }
 
 // Of up to 1000 rows.

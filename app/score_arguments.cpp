@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <numeric>
 
@@ -160,6 +161,16 @@ std::vector<std::size_t> by_density(const at::Tensor& log_density) {
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::stable_sort(order, [&](auto a, auto b) { return values[a] < values[b]; });
   return order;
+}
+
+std::vector<std::size_t> ranks_in(const std::vector<std::size_t>& order) {
+  std::vector<std::size_t> rank(order.size());
+  for (std::size_t k = 0; k < order.size(); ++k) rank[order[k]] = k + 1;
+  return rank;
+}
+
+std::string error_cell(double error) {
+  return std::isfinite(error) ? fmt::format("{}", error) : std::string();
 }
 
 double inversion_error(const flow::Flow& flow, const at::Tensor& rows, const flow::Given& given,

@@ -44,6 +44,11 @@ std::string precision_name(const flow::Flow& flow);
 // The items with the lowest density first; rank 1 is the most unusual one.
 std::vector<std::size_t> by_density(const at::Tensor& log_density);
 
+// The rank of each item in an order: by_density's inverse.
+std::vector<std::size_t> ranks_in(const std::vector<std::size_t>& order);
+// A standard error as a table's cell: empty where there is none.
+std::string error_cell(double error);
+
 // The largest error of a coordinate when rows [N, numbers] are carried to noise and back.
 double inversion_error(const flow::Flow& flow, const at::Tensor& rows, const flow::Given& given,
                        const solve::FlowDensityOptions& options);

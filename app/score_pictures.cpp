@@ -41,8 +41,7 @@ void write_pictures(const std::string& file, const Pictures& pictures,
   const double* bits = scores.bits.const_data_ptr<double>();
   const double* nats = scores.nats.const_data_ptr<double>();
   const double* error = scores.probe_error.const_data_ptr<double>();
-  std::vector<std::size_t> rank(order.size());
-  for (std::size_t k = 0; k < order.size(); ++k) rank[order[k]] = k + 1;
+  const auto rank = ranks_in(order);
   const auto& names = pictures.set->spec().class_names;
   const std::vector<std::string> header{"item", "label",          "bits_per_dimension",
                                         "nats", "standard_error", "rank"};
@@ -60,7 +59,7 @@ void write_pictures(const std::string& file, const Pictures& pictures,
           case 3:
             return fmt::format("{}", nats[row]);
           case 4:
-            return std::isfinite(error[row]) ? fmt::format("{}", error[row]) : std::string();
+            return error_cell(error[row]);
           default:
             return std::to_string(rank[row]);
         }

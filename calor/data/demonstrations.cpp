@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "calor/core/error.h"
+#include "calor/io/archive.h"
 #include "calor/io/bytes.h"
 #include "calor/io/npy.h"
 #include "calor/io/zarr.h"
@@ -95,7 +96,9 @@ class Store {
   }
 
   void load(const std::vector<std::string>& names) {
-    for (const std::string& name : names) require_present(name);
+    std::vector<std::string> present;
+    for (const auto& array : list()) present.push_back(array.name);
+    for (const std::string& name : names) require_present(name, present);
     if (!zarr_) return;
     std::vector<std::string> full;
     for (const std::string& name : names) full.push_back(full_name(name));
@@ -115,11 +118,9 @@ class Store {
     return name;
   }
 
-  void require_present(const std::string& name) const {
-    std::vector<std::string> names;
-    for (const auto& array : list()) names.push_back(array.name);
-    if (std::ranges::find(names, name) != names.end()) return;
-    const std::string nearest = nearest_name(name, names);
+  void require_present(const std::string& name, const std::vector<std::string>& present) const {
+    if (std::ranges::find(present, name) != present.end()) return;
+    const std::string nearest = nearest_name(name, present);
     throw Error(fmt::format("an array '{}'", name),
                 fmt::format("{}: {}", path_.string(),
                             nearest.empty() ? "none of such a name"
@@ -211,8 +212,9 @@ bool holds_demonstrations(const fs::path& path) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) return false;
   if (io::is_zarr(path)) return true;
-  return path.extension() == ".npz" && fs::is_regular_file(path, ignored) &&
-         io::read_npz(path).contains(ends_name);
+  if (path.extension() != ".npz" || !fs::is_regular_file(path, ignored)) return false;
+  const auto members = io::member_names(path);
+  return std::ranges::find(members, std::string(ends_name) + ".npy") != members.end();
 }
 
 std::vector<DemonstrationArray> list_demonstrations(const fs::path& path) {

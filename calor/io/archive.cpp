@@ -183,6 +183,13 @@ void for_each_member(
   }
 }
 
+std::vector<std::string> member_names(const std::filesystem::path& archive) {
+  Reader reader(archive, 0);
+  std::vector<std::string> names;
+  while (struct archive_entry* entry = reader.next()) names.push_back(reader.name_of(entry));
+  return names;
+}
+
 bool is_archive_name(const std::filesystem::path& path) {
   std::string name = path.filename().string();
   std::transform(name.begin(), name.end(), name.begin(),

@@ -19,6 +19,10 @@ void for_each_member(
     const std::function<void(const std::string& name, std::span<const std::byte> bytes)>& visit,
     std::uint64_t max_member_bytes = std::uint64_t{1} << 32);
 
+// The names of an archive's regular files, in archive order, without reading them where the format
+// allows it. Errors as above.
+std::vector<std::string> member_names(const std::filesystem::path& archive);
+
 // A zip of these members, not packed and without times: the same contents give the same bytes.
 // Atomically.
 void write_zip(const std::filesystem::path& path,

@@ -30,7 +30,7 @@
 
 namespace calor::net {
 
-// The defaults: a network that two cores train in an hour.
+// The defaults: a network small enough for a few cores.
 struct ChunkUnetOptions {
   std::vector<double> widths{64, 128, 256};  // channels of the levels, finest first
   std::int64_t kernel = 5;                   // of the convolutions; odd

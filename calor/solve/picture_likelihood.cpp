@@ -133,8 +133,8 @@ PictureLikelihood picture_likelihood(const flow::Flow& flow, const data::ImageDa
       if (!part.log_density.defined()) {
         throw Error("the density of every picture", "stopped by a signal", "start it again");
       }
-      log_density.narrow(0, first, count).add_(part.log_density.cpu(), 1 / draws);
-      variance.narrow(0, first, count).add_(part.standard_error.cpu().square());
+      log_density.narrow(0, first, count).add_(part.log_density, 1 / draws);
+      variance.narrow(0, first, count).add_(part.standard_error.square());
       nfe += part.nfe * static_cast<double>(count) / (static_cast<double>(n) * draws);
       if (on_batch) on_batch(draw * n + first + count);
     }

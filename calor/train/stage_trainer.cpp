@@ -36,6 +36,20 @@ OptimiserSettings settings_at(const TrainOptions& o, std::int64_t step) {
 
 constexpr std::int64_t validation_rows = 4096;  // at a time
 
+double dropout_of(const flow::ModelOptions& model) {
+  switch (model.kind) {
+    case net::NetworkKind::jit:
+      return model.net.dropout;
+    case net::NetworkKind::unet:
+      return model.unet.dropout;
+    case net::NetworkKind::mlp:
+      return model.mlp.dropout;
+    case net::NetworkKind::chunk_unet:
+      break;
+  }
+  return 0;
+}
+
 }  // namespace
 
 StageTrainer::StageTrainer(const RunConfig& config, flow::Flow& flow, StageTask task,
@@ -184,11 +198,18 @@ double StageTrainer::accumulate_part(const data::Batch& batch, std::int64_t firs
   return loss;
 }
 
+// Only what touches nothing in common can run side by side: dropout draws from the device's one
+// generator, and a lesson may put other weights in place for a while.
+std::int64_t StageTrainer::parts_of(std::int64_t size) const {
+  const bool apart = device_.is_cpu() && !task_.lesson && dropout_of(config_.model) == 0;
+  return apart ? std::min(config_.train.parts, size) : 1;
+}
+
 // Parts that run side by side are summed in their order, so that the result is the same on any
 // number of threads: each part's operators run on one.
 double StageTrainer::accumulate_gradients(const data::Batch& batch) {
   const std::int64_t size = batch.items.size(0);
-  const std::int64_t parts = device_.is_cpu() ? std::min(config_.train.parts, size) : 1;
+  const std::int64_t parts = parts_of(size);
   const net::Parameters& parameters = stage_.network().parameters();
   at::Tensor total = parameters.flat_gradient();
   total.zero_();

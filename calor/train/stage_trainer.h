@@ -95,6 +95,7 @@ class StageTrainer {
 
  private:
   StepReport step(const data::Batch& batch);
+  std::int64_t parts_of(std::int64_t size) const;
   double accumulate_gradients(const data::Batch& batch);
   double accumulate_part(const data::Batch& batch, std::int64_t first, std::int64_t count,
                          const std::function<void(const at::Tensor&)>& add_gradient);

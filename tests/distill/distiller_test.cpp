@@ -239,13 +239,14 @@ TEST(TeacherWay, IsTheTeachersOwn) {
 }
 
 Outcome distil_linear(const flow::LoadedModel& teacher, DistilOptions options, std::int64_t steps,
-                      const fs::path& folder) {
+                      const fs::path& folder, std::int64_t parts = 1) {
   options.pairs = 4000;
   options.held_out = 500;
   options.halvings = 1;
   options.neighbours = 4;
   RunConfig config = test::linear_config(steps);
   config.train.checkpoint_every = std::max<std::int64_t>(20, steps / 4);
+  config.train.parts = parts;
   TrainObserver quiet;
   return Distiller(teacher, "linear", options, config, folder, quiet).run();
 }
@@ -277,6 +278,22 @@ TEST_P(Methods, ReachTheTeachersLinearMap) {
     RecordProperty(fmt::format("missed_{}_{}", stages, evaluations),
                    fmt::format("{:.4f}", distance));
     EXPECT_LE(distance, 0.05) << stages << " " << evaluations;
+  }
+}
+
+// Lessons put other weights in place for a while, so a batch's parts are not taught side by side,
+// whatever the teacher's run says.
+TEST(Students, AreTaughtInOnePart) {
+  const auto teacher = test::linear_teacher();
+  for (const Method method : {Method::progressive, Method::consistency}) {
+    std::vector<std::string> weights;
+    for (const std::int64_t parts : {1, 3}) {
+      Folder folder;
+      EXPECT_EQ(distil_linear(teacher, {.stages = 1, .method = method}, 60, folder.path(), parts),
+                Outcome::finished);
+      weights.push_back(io::read_text(folder.path() / "stages/1/weights.safetensors"));
+    }
+    EXPECT_TRUE(weights[0] == weights[1]) << config::name_of(methods, method);
   }
 }
 

@@ -198,6 +198,19 @@ TEST(Trainer, PartsSideBySideDoNotDependOnThreads) {
   }
 }
 
+// Dropout draws from one generator, so its parts are not computed side by side.
+TEST(Trainer, DropoutKeepsTheBatchInOnePart) {
+  RunConfig config = tiny(4);
+  const auto weights_of = [&](std::int64_t parts) {
+    config.train.parts = parts;
+    Folder folder;
+    Losses losses;
+    train(config, folder.path(), losses);
+    return bytes_of(folder.path() / "checkpoints/0000000004/weights.safetensors");
+  };
+  EXPECT_TRUE(weights_of(1) == weights_of(3));  // bytes, not to be printed
+}
+
 TEST(Trainer, ANonFiniteStepChangesNothing) {
   RunConfig config = tiny(6);
   config.train.lr = 10;
