@@ -8,7 +8,9 @@
 #include <optional>
 
 #include "calor/core/error.h"
+#include "calor/net/kernels/group_norm_mish.h"
 #include "calor/net/layers.h"
+#include "calor/net/step_convolution.h"
 
 namespace calor::net {
 namespace {
@@ -18,35 +20,9 @@ Initialiser init_by_inputs(std::int64_t inputs) {
   return init_uniform(1 / std::sqrt(static_cast<double>(inputs)));
 }
 
-// A convolution along the steps, weight [out, in, kernel]; with `transposed` [in, out, kernel].
-struct Convolution1d {
-  at::Tensor weight, bias;
-
-  Convolution1d(Parameters& parameters, const std::string& name, at::IntArrayRef shape,
-                std::int64_t out)
-      : weight(parameters.add(name + ".weight", shape, init_by_inputs(shape[1] * shape[2]))),
-        bias(parameters.add(name + ".bias", {out}, init_by_inputs(shape[1] * shape[2]))) {}
-
-  // Zeros beyond the ends; the result is of the type of the weights.
-  at::Tensor operator()(const at::Tensor& x, Precision precision, std::int64_t stride = 1) const {
-    const at::ScalarType type = product_type(weight, precision);
-    const at::Tensor y =
-        at::conv1d(x.to(type), weight.to(type), bias.to(type), stride, weight.size(2) / 2);
-    return y.to(weight.scalar_type());
-  }
-  // Doubles the steps: kernel 4, stride 2.
-  at::Tensor transposed(const at::Tensor& x, Precision precision) const {
-    const at::ScalarType type = product_type(weight, precision);
-    const at::Tensor y =
-        at::conv_transpose1d(x.to(type), weight.to(type), bias.to(type), /*stride=*/2,
-                             /*padding=*/1);
-    return y.to(weight.scalar_type());
-  }
-};
-
-// mish(GN(conv(x))), the normalisation with a learnt scale and shift.
+// s mish(GN(conv(x))) + b, the normalisation with a learnt scale and shift.
 struct ConvolutionBlock {
-  Convolution1d convolution;
+  StepConvolution convolution;
   at::Tensor scale, shift;
   std::int64_t groups;
 
@@ -57,9 +33,11 @@ struct ConvolutionBlock {
         shift(parameters.add(name + ".block.1.bias", {out}, init_zeros)),
         groups(options.groups) {}
 
-  at::Tensor operator()(const at::Tensor& x, Precision precision) const {
-    return at::mish(at::group_norm(convolution(x, precision), groups, scale, shift));
+  // film: s and b [N, 2 out], or undefined where there are none.
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& film, Precision precision) const {
+    return kernels::group_norm_mish(convolution(x, precision), groups, scale, shift, film);
   }
+  void pack(Precision precision) { convolution.pack(precision, false); }
 };
 
 class ResidualBlock1d {
@@ -74,31 +52,37 @@ class ResidualBlock1d {
       skip_.emplace(parameters, name + ".residual_conv", at::IntArrayRef{out, in, 1}, out);
   }
 
-  // x [N, in, T]; condition [N, c], after Mish.
+  // x [N, T, in]; condition [N, c], after Mish.
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& condition,
                         Precision precision) const {
-    const at::Tensor both = modulation_(condition, precision).to(x.scalar_type()).unsqueeze(2);
-    const auto parts = both.chunk(2, 1);
-    const at::Tensor h = at::addcmul(parts[1], parts[0], first_(x, precision));
-    return second_(h, precision) + (skip_ ? (*skip_)(x, precision) : x);
+    const at::Tensor film = modulation_(condition, precision).to(x.scalar_type());
+    const at::Tensor h = first_(x, film, precision);
+    return second_(h, {}, precision) + (skip_ ? (*skip_)(x, precision) : x);
+  }
+  void pack(Precision precision) {
+    first_.pack(precision);
+    second_.pack(precision);
+    modulation_.pack(precision);
+    if (skip_) skip_->pack(precision, false);
   }
 
  private:
   ConvolutionBlock first_, second_;
   Linear modulation_;
-  std::optional<Convolution1d> skip_;
+  std::optional<StepConvolution> skip_;
 };
 
 // Two residual blocks, and the convolution to the next level (none at the coarsest).
 struct ChunkLevel {
   ResidualBlock1d first, second;
-  std::optional<Convolution1d> resample = {};
+  std::optional<StepConvolution> resample = {};
 };
 
 class ChunkUnet final : public Network {
  public:
   ChunkUnet(const ChunkUnetOptions& options, const PictureShape& shape, std::int64_t condition);
   at::Tensor forward(const NetworkInput& input, ForwardContext& context) override;
+  void pack_weights() override;
 
  private:
   ChunkLevel make_level(const std::string& name, std::int64_t in, std::int64_t out);
@@ -112,7 +96,7 @@ class ChunkUnet final : public Network {
   std::vector<ChunkLevel> middle_, up_, down_;  // down: finest first; up: coarsest first
   Linear time_in_, time_out_;
   std::optional<ConvolutionBlock> last_block_;
-  std::optional<Convolution1d> last_;
+  std::optional<StepConvolution> last_;
 };
 
 // Parameters are declared in the published order.
@@ -182,12 +166,12 @@ at::Tensor ChunkUnet::embed(const NetworkInput& input, at::ScalarType type) cons
 
 at::Tensor ChunkUnet::forward(const NetworkInput& input, ForwardContext& context) {
   check(input, context);
-  const at::ScalarType type = last_->weight.scalar_type();
+  const at::ScalarType type = last_->weight().scalar_type();
   const at::Tensor given = embed(input, type);
   const auto through = [&](const ChunkLevel& level, const at::Tensor& x) {
     return level.second(level.first(x, given, precision_), given, precision_);
   };
-  at::Tensor h = input.z.to(type).squeeze(2);
+  at::Tensor h = input.z.to(type).squeeze(2).transpose(1, 2);  // [N, T, A]
   std::vector<at::Tensor> skips;
   for (const ChunkLevel& level : down_) {
     h = through(level, h);
@@ -196,11 +180,26 @@ at::Tensor ChunkUnet::forward(const NetworkInput& input, ForwardContext& context
   }
   h = through(middle_.front(), h);
   for (const ChunkLevel& level : up_) {
-    h = through(level, at::cat({h, skips.back()}, 1));
+    h = through(level, at::cat({h, skips.back()}, 2));
     skips.pop_back();
     h = level.resample->transposed(h, precision_);
   }
-  return (*last_)((*last_block_)(h, precision_), precision_).unsqueeze(2);
+  const at::Tensor y = (*last_)((*last_block_)(h, {}, precision_), precision_);
+  return y.transpose(1, 2).contiguous().unsqueeze(2);
+}
+
+void ChunkUnet::pack_weights() {
+  for (auto* levels : {&down_, &middle_, &up_}) {
+    for (ChunkLevel& level : *levels) {
+      level.first.pack(precision_);
+      level.second.pack(precision_);
+      if (level.resample) level.resample->pack(precision_, levels == &up_);
+    }
+  }
+  time_in_.pack(precision_);
+  time_out_.pack(precision_);
+  last_block_->pack(precision_);
+  last_->pack(precision_, false);
 }
 
 }  // namespace

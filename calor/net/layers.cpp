@@ -22,7 +22,14 @@ Linear::Linear(at::Tensor weight_, at::Tensor bias_)
 
 at::Tensor Linear::operator()(const at::Tensor& x, Precision precision) const {
   const at::ScalarType type = product_type(weight, precision);
+  if (packed_weight_.defined()) return at::linear(x.to(type), packed_weight_, packed_bias_);
   return at::linear(x.to(type), weight.to(type), bias.defined() ? bias.to(type) : bias);
+}
+
+void Linear::pack(Precision precision) {
+  const at::ScalarType type = product_type(weight, precision);
+  packed_weight_ = weight.detach().to(type);
+  if (bias.defined()) packed_bias_ = bias.detach().to(type);
 }
 
 RmsNorm::RmsNorm(Parameters& parameters, const std::string& name, std::int64_t width)

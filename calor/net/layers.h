@@ -23,6 +23,11 @@ struct Linear {
   Linear(Parameters& parameters, const std::string& name, std::int64_t in, std::int64_t out,
          Initialiser initialiser = init_xavier);
   at::Tensor operator()(const at::Tensor& x, Precision precision) const;
+  // Keeps both as the product takes them, until the next call: see Network::pack_weights().
+  void pack(Precision precision);
+
+ private:
+  at::Tensor packed_weight_, packed_bias_;
 };
 
 // x / sqrt(mean(x^2) + 1e-6) * weight over the last dimension, computed in fp32; fp32 out.

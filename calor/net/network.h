@@ -53,6 +53,10 @@ class Network {
   virtual Tangents forward_with_tangents(const NetworkInput& input, const at::Tensor& directions);
   virtual Divergence forward_with_divergence(const NetworkInput& input);
 
+  // Keeps the weights as the products take them, where that saves time in each call. For a network
+  // whose weights no longer change; results keep their bits.
+  virtual void pack_weights() {}
+
   Parameters& parameters() { return parameters_; }
   const Parameters& parameters() const { return parameters_; }
   // The type of the matrix products; weights, norms and results stay fp32.
