@@ -82,7 +82,7 @@ Sets sets_of_model(const Globals& globals, const EvaluateArguments& a, at::Devic
   solve::GenerateOptions options = solve::options_from_notes(model.notes, model.file.string());
   options.batch = 16'384;
   const auto made = solve::generate(
-      flow, flow.initial_noise(solve::sampling_keys(a.seed, 0, count)), given, options);
+      flow, solve::start_from(flow, solve::sampling_keys(a.seed, 0, count)), given, options);
   Sets sets;
   sets.made = made.items.flatten(1).to(at::kDouble);
   sets.real = real.rows.to(at::kDouble);

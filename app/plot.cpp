@@ -113,8 +113,9 @@ nlohmann::ordered_json run_plot(const Globals& globals, const PlotArguments& a) 
   report::DensityColours colours = colours_of(a);
   colours.log_top = report::log_top_of(density, colours.quantile);
   const Rows fresh = open_rows(model, "", "test", a.count, a.seed);
-  const at::Tensor noise = flow.initial_noise(solve::sampling_keys(a.seed, 0, a.count));
-  const auto made = solve::generate(flow, noise, given_for(flow, a.count, a.label), options);
+  const auto made =
+      solve::generate(flow, solve::start_from(flow, solve::sampling_keys(a.seed, 0, a.count)),
+                      given_for(flow, a.count, a.label), options);
   const at::Tensor top = report::side_by_side(
       {report::with_title(report::scatter_picture(fresh.rows, box, a.side, colours), "data"),
        report::with_title(report::density_picture(density, colours), "density"),

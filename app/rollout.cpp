@@ -24,7 +24,7 @@ namespace {
 struct RolloutArguments {
   std::string run, video;
   policy::RolloutOptions options;
-  std::string solver, steps;
+  std::string solver, steps, grid;
   Machine machine;
 };
 
@@ -91,6 +91,7 @@ nlohmann::ordered_json run_rollout(const Globals& globals, RolloutArguments a) {
   policy->sampling.declare(declared);
   if (!a.solver.empty()) declared.assign("sample.solver=" + a.solver, "command line");
   if (!a.steps.empty()) declared.assign("sample.steps=" + a.steps, "command line");
+  if (!a.grid.empty()) declared.assign("sample.grid=" + a.grid, "command line");
   if (!a.video.empty()) a.options.filmed = std::min<std::int64_t>(a.options.episodes, 5);
   if (a.options.workers == 0) {
     a.options.workers = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -164,6 +165,7 @@ void add_rollout(CLI::App& program, Globals& globals) {
       ->capture_default_str();
   command.add_option("--solver", a.solver, "as for calor sample (default: the model's)");
   command.add_option("--steps", a.steps, "solver steps (default: the model's)");
+  command.add_option("--grid", a.grid, "auto, uniform, log-snr or leading (default: the model's)");
   command.add_option("--video", a.video, "FILE.gif: the first five episodes");
   a.machine.add_to(command);
   set_work(command, globals, [&globals, arguments] { return run_rollout(globals, *arguments); });

@@ -42,10 +42,10 @@ solve::GenerateOptions options_of(const SampleArguments& arguments, const RunMod
   return options;
 }
 
-// The noise to start from: a file's, or one stream per picture from the seed.
-at::Tensor start_noise(const SampleArguments& arguments, const flow::Flow& flow) {
+// One stream per item from the seed; with the noise of a file, the seed's is that of the steps.
+solve::Start start_of(const SampleArguments& arguments, const flow::Flow& flow) {
   if (arguments.noise.empty()) {
-    return flow.initial_noise(solve::sampling_keys(arguments.seed, 0, arguments.count));
+    return solve::start_from(flow, solve::sampling_keys(arguments.seed, 0, arguments.count));
   }
   const at::Tensor noise = io::read_npy(arguments.noise).to(at::kFloat);
   const auto& p = flow.items();
@@ -62,7 +62,7 @@ at::Tensor start_noise(const SampleArguments& arguments, const flow::Flow& flow)
     throw usage_error(fmt::format("--count {} with that noise, or none", noise.size(0)),
                       fmt::format("--count {}", arguments.count), "leave --count out");
   }
-  return noise;
+  return {.noise = noise, .keys = solve::sampling_keys(arguments.seed, 0, noise.size(0))};
 }
 
 // A student's stages are maps: no solver integrates them.
@@ -116,8 +116,8 @@ nlohmann::ordered_json run_sampling(const Globals& globals, SampleArguments argu
                       "calor plot shows the particles of points stage by stage");
   }
   const solve::GenerateOptions options = options_of(arguments, model);
-  const at::Tensor noise = start_noise(arguments, flow);
-  const std::int64_t count = noise.size(0);
+  const solve::Start start = start_of(arguments, flow);
+  const std::int64_t count = start.noise.size(0);
   const std::int64_t classes = flow.items().classes();
   const std::int64_t columns =
       arguments.label.empty() && classes > 0 && classes <= 20 ? std::min(classes, count) : 0;
@@ -127,7 +127,7 @@ nlohmann::ordered_json run_sampling(const Globals& globals, SampleArguments argu
   report::ProgressBar bar(count, 0, pictures ? "img" : "rows", globals.quiet);
   TrajectoryRecorder recorder(arguments.trajectory.empty() ? 0 : 4);
   const auto made = solve::generate(
-      flow, noise, given, options, [&](std::int64_t done) { bar.update(done, ""); },
+      flow, start, given, options, [&](std::int64_t done) { bar.update(done, ""); },
       recorder.observer());
   bar.finish();
   if (made.items.size(0) == 0) {
@@ -193,6 +193,7 @@ void add_sample(CLI::App& program, Globals& globals) {
   command.add_option("--label", a.label, "class number or name, or none (default: all in turn)");
   add_setting(command, a, "--steps", "sample.steps");
   add_setting(command, a, "--solver", "sample.solver");
+  add_setting(command, a, "--grid", "sample.grid");
   add_setting(command, a, "--guidance", "sample.guidance");
   command
       .add_option_function<std::vector<std::string>>(

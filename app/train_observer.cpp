@@ -131,10 +131,10 @@ void TrainReporter::draw_grid(train::StageTrainer& trainer) {
   const auto folder = trainer.folder() / "samples";
   const auto file = folder / fmt::format("{:010}.png", trainer.progress().step);
   trainer.with_average([&](flow::Flow& flow) {
-    const at::Tensor noise = flow.initial_noise(solve::sampling_keys(config.train.seed, 0, count));
+    const auto start = solve::start_from(flow, solve::sampling_keys(config.train.seed, 0, count));
     const at::Tensor labels = cycling_labels(count, classes, columns);
     const auto made =
-        solve::generate(flow, noise, {.labels = labels, .condition = {}}, config.sampling);
+        solve::generate(flow, start, {.labels = labels, .condition = {}}, config.sampling);
     if (made.items.size(0) < count) return;  // a signal asked to stop
     io::make_folder(folder);
     io::write_png(file, report::tile(data::to_bytes(made.items, flow.items()), columns, 48));

@@ -37,6 +37,7 @@ enum class RandomUse : std::uint64_t {
   dequantisation = 13,
   split = 14,
   points = 15,
+  step_noise = 16,
   divergence_probe = 20,
 };
 

@@ -13,8 +13,16 @@ namespace calor::path {
 // at least 1e-4 inside the power.
 std::unique_ptr<SpectralPath> heat_path(std::string name, double a);
 
-// A = sin(pi t/2), S = cos(pi t/2): InterFlow, and the cosine schedule of diffusion.
+// A = sin(pi t/2), S = cos(pi t/2): InterFlow.
 std::unique_ptr<SpectralPath> trigonometric_path();
+
+// Diffusion's squared-cosine schedule (Nichol and Dhariwal, arXiv 2102.09672, equation 17), u = 1 -
+// t,
+//     A^2 = cos^2(pi/2 (u + .008)/1.008) / cos^2(pi/2 .008/1.008),    S = sqrt(1 - A^2).
+// It would end with A = 0 at t = 0. In 100 discrete steps, whose beta is at most .999, it ends with
+// A^2 = .001 A(.01)^2 instead: t is taken as at least the time, 3.2e-4, at which that is reached,
+// so A >= 4.9e-4, and the times i/100 have the schedule of DDPM with 100 steps.
+std::unique_ptr<SpectralPath> cosine_path();
 
 // A = exp(-u^2 (b1 - b0)/4 - u b0/2), u = 1 - t, S = sqrt(1 - A^2): diffusion with linear beta.
 std::unique_ptr<SpectralPath> variance_preserving_path(double beta_min, double beta_max);

@@ -42,6 +42,8 @@ void PathOptions::declare(config::Options& options) {
   static constexpr config::Choice<PathKind> kinds[] = {
       {"linear", PathKind::linear, "A = t, S = 1 - t (FM, JiT)"},
       {"trigonometric", PathKind::trigonometric, "A = sin(pi t/2), S = cos(pi t/2)"},
+      {"cosine", PathKind::cosine,
+       "diffusion with the squared-cosine schedule; A >= 4.9e-4, as in 100 steps of DDPM"},
       {"variance-preserving", PathKind::variance_preserving, "diffusion with linear beta"},
       {"heat", PathKind::heat, "A = t t^(a lambda), S = 1 - t (HDFM)"},
       {"blurring", PathKind::blurring, "blurring diffusion"},
@@ -69,6 +71,8 @@ std::unique_ptr<SpectralPath> make_unit_path(const PathOptions& options, std::in
       return heat_path("linear", 0);
     case PathKind::trigonometric:
       return trigonometric_path();
+    case PathKind::cosine:
+      return cosine_path();
     case PathKind::variance_preserving:
       return variance_preserving_path(options.beta_min, options.beta_max);
     case PathKind::blurring:

@@ -79,7 +79,7 @@ class SpectralPath {
 // log A - log S: grows from noise to data; its change over a step is the step's natural size.
 at::Tensor log_snr(const SpectralPath& path, const at::Tensor& t, const at::Tensor& lambda);
 
-enum class PathKind { linear, trigonometric, variance_preserving, heat, blurring };
+enum class PathKind { linear, trigonometric, cosine, variance_preserving, heat, blurring };
 
 struct PathOptions {
   PathKind kind = PathKind::heat;

@@ -1,4 +1,4 @@
-// The trigonometric path: InterFlow, and the cosine schedule of diffusion.
+// The trigonometric path: InterFlow.
 #include <ATen/ATen.h>
 
 #include <numbers>

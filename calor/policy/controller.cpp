@@ -95,10 +95,10 @@ void Controller::decide() {
   }
   const RandomKey key = random_key(seed_, RandomUse::sampling_noise)
                             .child(static_cast<std::uint64_t>(decisions_.size()));
-  const at::Tensor noise = policy.flow->initial_noise(std::span(&key, 1));
   const flow::Given given{.labels = at::zeros({1}, at::kLong),
                           .condition = at::cat(seen).unsqueeze(0).to(at::kFloat)};
-  const auto made = solve::generate(*policy.flow, noise, given, policy.sampling);
+  const auto made =
+      solve::generate(*policy.flow, solve::start_from(*policy.flow, {key}), given, policy.sampling);
   if (made.items.size(0) == 0) throw Error("a whole plan", "stopped by a signal", "start again");
   if (!at::isfinite(made.items).all().item<bool>()) {
     throw Error("a plan of finite numbers", "one that is not", "see whether the model is trained");

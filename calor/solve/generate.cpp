@@ -89,7 +89,7 @@ Solution integrate_stage(const flow::Stage& stage, double from, double to, const
 
 Solution run_stage(const flow::Stage& stage, const at::Tensor& z, const flow::Given& given,
                    const SolverOptions& solver, const flow::GuidanceOptions& guidance,
-                   const Observe& observe) {
+                   const Observe& observe, const StepNoise& noise) {
   if (stage.is_map()) return {.sample = stage.map(z, given), .nfe = stage.evaluations()};
   if (is_ode(solver.solver)) return integrate_stage(stage, 0, 1, z, given, solver, guidance);
   const Denoise denoise = [&](const at::Tensor& state, double t) {
@@ -98,7 +98,7 @@ Solution run_stage(const flow::Stage& stage, const at::Tensor& z, const flow::Gi
   // Inside a chain log(A/S) does not begin at -infinity: equal steps of time.
   const auto grid =
       stage.step() ? uniform_grid(solver.steps) : default_grid(*stage.space().path, solver);
-  return sample(stage.space(), denoise, z, grid, solver, observe);
+  return sample(stage.space(), denoise, z, grid, solver, observe, noise);
 }
 
 // The whole chain as one path, where its stages predict the data and the solver steps on paths.
@@ -118,8 +118,8 @@ std::optional<WholeChain> whole_chain(const flow::Flow& flow, const SolverOption
 
 // Over the borders without a stop: the network that owns a step's beginning predicts the data.
 Solution run_chain(const flow::Flow& flow, const WholeChain& whole, const at::Tensor& z,
-                   const flow::Given& given, const GenerateOptions& options,
-                   const Observe& observe) {
+                   const flow::Given& given, const GenerateOptions& options, const Observe& observe,
+                   const StepNoise& noise) {
   const Denoise denoise = [&](const at::Tensor& state, double t) {
     const auto place = whole.path->place(t);
     flow::GuidanceOptions guidance = options.guidance;
@@ -129,11 +129,37 @@ Solution run_chain(const flow::Flow& flow, const WholeChain& whole, const at::Te
     return flow.stage(place.stage).clean(state, place.t, given, guidance);
   };
   return sample(whole.space, denoise, z, default_grid(*whole.path, options.solver), options.solver,
-                observe);
+                observe, noise);
+}
+
+// The noise of the steps in one stage, for the items of these keys; none where there are none.
+StepNoise step_noise(const flow::Flow& flow, std::span<const RandomKey> keys, std::size_t stage) {
+  if (keys.empty()) return {};
+  std::vector<RandomKey> own;
+  for (const RandomKey& key : keys) {
+    own.push_back(key.child(static_cast<std::uint64_t>(RandomUse::step_noise)).child(stage));
+  }
+  return [&flow, own](std::int64_t step) {
+    std::vector<RandomKey> now;
+    for (const RandomKey& key : own) now.push_back(key.child(static_cast<std::uint64_t>(step)));
+    const data::ItemSpec& items = flow.items();
+    return normal_by_item(now, {items.channels, items.height, items.width}, flow.device());
+  };
+}
+
+// The settings for one stage that is run by itself. What it predicts is data, hence of a known
+// range, only at the chain's left end.
+SolverOptions solver_of_stage(const flow::Flow& flow, const SolverOptions& options, std::size_t n,
+                              std::int64_t steps) {
+  SolverOptions solver = options;
+  solver.steps = steps;
+  if (n > 0) solver.clip_data = false;
+  if (predicts_data(flow) && !is_ode(solver.solver)) solver.solver = Solver::adams;
+  return solver;
 }
 
 Generated generate_stages(const flow::Flow& flow, std::size_t first, std::size_t last,
-                          const at::Tensor& noise, const flow::Given& given,
+                          const Start& from, const flow::Given& given,
                           const GenerateOptions& options, const OnBatch& on_batch,
                           const Observe& observe) {
   const c10::NoGradGuard no_grad;
@@ -142,23 +168,27 @@ Generated generate_stages(const flow::Flow& flow, std::size_t first, std::size_t
   const auto steps = shared_steps(flow, options.solver);
   const bool all = first == flow.size() && last == 0;
   const auto whole = all ? whole_chain(flow, options.solver) : std::nullopt;
+  const at::Tensor& noise = from.noise;
   for (std::int64_t start = 0; start < noise.size(0) && !interrupted(); start += options.batch) {
     const std::int64_t count = std::min(options.batch, noise.size(0) - start);
+    std::span<const RandomKey> keys = from.keys;
+    if (!keys.empty()) {
+      keys = keys.subspan(static_cast<std::size_t>(start), static_cast<std::size_t>(count));
+    }
     at::Tensor z = noise.narrow(0, start, count).to(flow.device(), at::kFloat);
     const flow::Given own = given.narrow(start, count).to(flow.device());
     std::int64_t nfe = 0;
     if (whole) {
       const Solution solution =
-          run_chain(flow, *whole, z, own, options, start == 0 ? observe : Observe{});
+          run_chain(flow, *whole, z, own, options, start == 0 ? observe : Observe{},
+                    step_noise(flow, keys, flow.size()));
       z = solution.sample;
       nfe = solution.nfe;
     }
     for (std::size_t n = whole ? last : first; n-- > last;) {
-      SolverOptions solver = options.solver;
-      solver.steps = steps[n];
-      if (!whole && predicts_data(flow) && !is_ode(solver.solver)) solver.solver = Solver::adams;
-      const Solution solution = run_stage(flow.stage(n), z, own, solver, options.guidance,
-                                          start == 0 ? observe : Observe{});
+      const Solution solution =
+          run_stage(flow.stage(n), z, own, solver_of_stage(flow, options.solver, n, steps[n]),
+                    options.guidance, start == 0 ? observe : Observe{}, step_noise(flow, keys, n));
       z = solution.sample;
       nfe += solution.nfe;
     }
@@ -172,16 +202,29 @@ Generated generate_stages(const flow::Flow& flow, std::size_t first, std::size_t
 
 }  // namespace
 
+Start start_from(const flow::Flow& flow, std::vector<RandomKey> keys) {
+  at::Tensor noise = flow.initial_noise(keys);
+  return {.noise = std::move(noise), .keys = std::move(keys)};
+}
+
+Generated generate(const flow::Flow& flow, const Start& start, const flow::Given& given,
+                   const GenerateOptions& options, const OnBatch& on_batch,
+                   const Observe& observe) {
+  return generate_stages(flow, flow.size(), 0, start, given, options, on_batch, observe);
+}
+
 Generated generate(const flow::Flow& flow, const at::Tensor& noise, const flow::Given& given,
                    const GenerateOptions& options, const OnBatch& on_batch,
                    const Observe& observe) {
-  return generate_stages(flow, flow.size(), 0, noise, given, options, on_batch, observe);
+  return generate(flow, Start{.noise = noise, .keys = {}}, given, options, on_batch, observe);
 }
 
 Generated generate_between(const flow::Flow& flow, std::size_t from, std::size_t to,
                            const at::Tensor& states, const flow::Given& given,
                            const GenerateOptions& options) {
-  return generate_stages(flow, from, to, states, given, options, {}, {});
+  GenerateOptions own = options;
+  if (is_stochastic(own.solver.solver)) own.solver.solver = Solver::adams;
+  return generate_stages(flow, from, to, {.noise = states, .keys = {}}, given, own, {}, {});
 }
 
 Generated generate_within(const flow::Flow& flow, std::size_t stage, double from, double to,

@@ -42,10 +42,23 @@ using OnBatch = std::function<void(std::int64_t done)>;
 // One stream per item: number `first + i` of `seed`.
 std::vector<RandomKey> sampling_keys(std::int64_t seed, std::int64_t first, std::int64_t count);
 
-// `noise` [N, C, H, W] as the path has it at t = 0. Fixed steps are shared among the stages of a
-// chain in equal parts, at least one each. `observe` sees every step of the first batch, if the
-// solver has steps on the path (all but the adaptive ones). Stops early, with the items made so
-// far, where a signal asks for it.
+// What items begin with.
+struct Start {
+  at::Tensor noise;             // [N, C, H, W] as the path has it at t = 0
+  std::vector<RandomKey> keys;  // [N]: the noise of an item's steps is a function of its key; for
+                                // solvers that draw none there may be no keys
+};
+// With the noise of these keys, too.
+Start start_from(const flow::Flow& flow, std::vector<RandomKey> keys);
+
+// Fixed steps are shared among the stages of a chain in equal parts, at least one each. `observe`
+// sees every step of the first batch, if the solver has steps on the path (all but the adaptive
+// ones). Stops early, with the items made so far, where a signal asks for it. Error where a solver
+// draws noise and there are no keys.
+Generated generate(const flow::Flow& flow, const Start& start, const flow::Given& given,
+                   const GenerateOptions& options, const OnBatch& on_batch = {},
+                   const Observe& observe = {});
+// From noise alone, for solvers that draw none.
 Generated generate(const flow::Flow& flow, const at::Tensor& noise, const flow::Given& given,
                    const GenerateOptions& options, const OnBatch& on_batch = {},
                    const Observe& observe = {});
@@ -58,7 +71,8 @@ Generated generate_within(const flow::Flow& flow, std::size_t stage, double from
 
 // As above from one border of the chain to another nearer to the data; borders count from the data
 // (0) to noise (the number of stages), `states` are those at border `from`. Stages that predict the
-// data are run one by one, by ODE solvers only: other solvers give way to `adams`.
+// data are run one by one, by ODE solvers only: other solvers give way to `adams`, and so do all
+// that draw noise, since a state leads to one other here.
 Generated generate_between(const flow::Flow& flow, std::size_t from, std::size_t to,
                            const at::Tensor& states, const flow::Given& given,
                            const GenerateOptions& options);

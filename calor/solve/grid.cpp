@@ -28,6 +28,18 @@ std::vector<double> uniform_grid(std::int64_t steps) {
   return {grid.data_ptr<double>(), grid.data_ptr<double>() + grid.numel()};
 }
 
+std::vector<double> leading_grid(std::int64_t steps) {
+  constexpr std::int64_t schedule = 100;
+  if (steps >= schedule) return uniform_grid(steps);
+  std::vector<double> grid;
+  for (std::int64_t i = 1; i <= steps; ++i) {
+    const double place = static_cast<double>(i) / static_cast<double>(steps);
+    grid.push_back(place - 1.0 / static_cast<double>(schedule));
+  }
+  grid.push_back(1);
+  return grid;
+}
+
 std::vector<double> log_snr_grid(const path::SpectralPath& path, std::int64_t steps, double lo,
                                  double hi) {
   if (steps == 1) return {0, 1};

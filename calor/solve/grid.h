@@ -11,6 +11,12 @@ namespace calor::solve {
 // 0, 1/n, .., 1 in fp32 spacing.
 std::vector<double> uniform_grid(std::int64_t steps);
 
+// Every 100/n-th of the uniform grid of 100 steps, counted from the data (the "leading" spacing of
+// DDIM): (i + 1)/n - 1/100 for i < n, then 1. The noise is taken to lie at the first of these
+// times, where paths that preserve the variance have kept enough signal for a prediction of the
+// noise to be divided by. From 100 steps on the uniform grid.
+std::vector<double> leading_grid(std::int64_t steps);
+
 // Steps of equal change in log(A/S) at lambda = 0 between lo and hi, with 0 before and 1 after; on
 // the linear and heat paths that is uniform in logit(t). lo and hi are given as the time of the
 // linear path with that log(A/S). 0 stands for the defaults

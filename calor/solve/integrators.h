@@ -9,6 +9,7 @@
 namespace calor::solve {
 
 struct Step {
+  std::int64_t index = 0;
   double from = 0;
   double to = 0;
   bool last = false;
@@ -27,5 +28,7 @@ std::unique_ptr<Integrator> paper_integrator(const path::PictureSpace& space, do
 std::unique_ptr<Integrator> velocity_integrator(const path::PictureSpace& space, double t_eps,
                                                 bool heun);
 std::unique_ptr<Integrator> spectral_integrator(const path::PictureSpace& space, bool multistep);
+// Error where there is no noise.
+std::unique_ptr<Integrator> ancestral_integrator(const path::PictureSpace& space, StepNoise noise);
 
 }  // namespace calor::solve

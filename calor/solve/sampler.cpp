@@ -16,6 +16,7 @@ namespace {
 constexpr config::Choice<Solver> solvers[] = {
     {"spectral-2m", Solver::spectral_2m, "second-order multistep per frequency"},
     {"spectral-1", Solver::spectral_1, "first order per frequency (DDIM)"},
+    {"ancestral", Solver::ancestral, "draws from the posterior of each step (DDPM)"},
     {"heun", Solver::heun, "exact velocity, second order, two evaluations a step"},
     {"euler", Solver::euler, "exact velocity, first order"},
     {"paper-heun", Solver::paper_heun, "HDFM's published sampler, two evaluations a step"},
@@ -26,6 +27,14 @@ constexpr config::Choice<Solver> solvers[] = {
     {"abm", Solver::abm, "velocity, multistep of order 3, one evaluation a step"},
     {"rk4", Solver::rk4, "velocity, order 4, four evaluations a step"},
     {"midpoint", Solver::midpoint, "velocity, second order, two evaluations a step"},
+};
+
+constexpr config::Choice<GridKind> grids[] = {
+    {"auto", GridKind::automatic, "log-snr for spectral-*, else uniform"},
+    {"uniform", GridKind::uniform, "equal steps of time"},
+    {"log-snr", GridKind::log_snr, "equal steps of log(A/S)"},
+    {"leading", GridKind::leading,
+     "every 100/N-th of 100 steps from the data on (DDIM); noise is taken to lie at 1/N - 1/100"},
 };
 
 std::optional<OdeMethod> ode_method(Solver solver) {
@@ -48,7 +57,7 @@ std::optional<OdeMethod> ode_method(Solver solver) {
 }
 
 std::unique_ptr<Integrator> make_integrator(const path::PictureSpace& space,
-                                            const SolverOptions& options) {
+                                            const SolverOptions& options, const StepNoise& noise) {
   switch (options.solver) {
     case Solver::paper_euler:
       return paper_integrator(space, options.t_eps, false);
@@ -60,6 +69,8 @@ std::unique_ptr<Integrator> make_integrator(const path::PictureSpace& space,
       return velocity_integrator(space, options.t_eps, true);
     case Solver::spectral_1:
       return spectral_integrator(space, false);
+    case Solver::ancestral:
+      return ancestral_integrator(space, noise);
     default:
       break;
   }
@@ -84,12 +95,23 @@ void SolverOptions::declare(config::Options& options) {
            "velocity from a clean prediction: 1 - t is taken as at least this")
       .run_only = true;
   options
+      .add("sample.grid", grid, grids,
+           "the times of the steps, where all are along one path: a flow of one stage, or a chain "
+           "that predicts the data")
+      .run_only = true;
+  options
       .add("sample.grid_lo", grid_lo, {0, 0.999}, "",
-           "spectral-*: first time after 0; 0: by the number of steps")
+           "grid log-snr: first time after 0; 0: by the number of steps")
       .run_only = true;
   options
       .add("sample.grid_hi", grid_hi, {0, 0.99999}, "",
-           "spectral-*: last time before 1; 0: by the number of steps")
+           "grid log-snr: last time before 1; 0: by the number of steps")
+      .run_only = true;
+  options
+      .add(
+          "sample.clip_data", clip_data,
+          "predicted data are cut to [-1, 1] at each step, as DDPM does; not by the solvers of the "
+          "velocity from dopri5 on")
       .run_only = true;
   options.add("sample.rtol", rtol, {0, 1}, "", "dopri5, tsit5, adams: relative tolerance")
       .run_only = true;
@@ -100,6 +122,8 @@ void SolverOptions::declare(config::Options& options) {
 bool is_spectral(Solver solver) {
   return solver == Solver::spectral_1 || solver == Solver::spectral_2m;
 }
+
+bool is_stochastic(Solver solver) { return solver == Solver::ancestral; }
 
 bool is_ode(Solver solver) { return ode_method(solver).has_value(); }
 
@@ -115,7 +139,10 @@ OdeOptions ode_options(const SolverOptions& options) {
 std::string solver_name(Solver solver) { return config::name_of(solvers, solver); }
 
 std::vector<double> default_grid(const path::SpectralPath& path, const SolverOptions& options) {
-  if (!is_spectral(options.solver)) return uniform_grid(options.steps);
+  const bool by_log_snr = options.grid == GridKind::log_snr ||
+                          (options.grid == GridKind::automatic && is_spectral(options.solver));
+  if (options.grid == GridKind::leading) return leading_grid(options.steps);
+  if (!by_log_snr) return uniform_grid(options.steps);
   if (options.grid_lo > 0 && options.grid_hi > 0 && options.grid_lo >= options.grid_hi) {
     throw usage_error("sample.grid_lo below sample.grid_hi",
                       fmt::format("{} and {}", options.grid_lo, options.grid_hi),
@@ -126,18 +153,22 @@ std::vector<double> default_grid(const path::SpectralPath& path, const SolverOpt
 
 Solution sample(const path::PictureSpace& space, const Denoise& denoise, const at::Tensor& start,
                 const std::vector<double>& grid, const SolverOptions& options,
-                const Observe& observe) {
+                const Observe& observe, const StepNoise& noise) {
   const c10::NoGradGuard no_grad;
-  const auto integrator = make_integrator(space, options);
+  const auto integrator = make_integrator(space, options, noise);
   Solution solution{.sample = start, .nfe = 0};
   const Denoise counted = [&](const at::Tensor& z, double t) {
     ++solution.nfe;
-    return denoise(z, t).to(start.scalar_type());
+    const at::Tensor clean = denoise(z, t).to(start.scalar_type());
+    return options.clip_data ? clean.clamp(-1, 1) : clean;
   };
   for (std::size_t i = 0; i + 1 < grid.size(); ++i) {
     const at::Tensor clean = counted(solution.sample, grid[i]);
     if (observe) observe(static_cast<std::int64_t>(i), grid[i], solution.sample, clean);
-    const Step step{.from = grid[i], .to = grid[i + 1], .last = i + 2 == grid.size()};
+    const Step step{.index = static_cast<std::int64_t>(i),
+                    .from = grid[i],
+                    .to = grid[i + 1],
+                    .last = i + 2 == grid.size()};
     solution.sample = integrator->advance(solution.sample, clean, step, counted);
     require_finite(solution.sample, i, grid[i + 1]);
   }

@@ -21,6 +21,7 @@ enum class Solver {
   heun,
   spectral_1,
   spectral_2m,
+  ancestral,
   midpoint,
   rk4,
   abm,
@@ -29,13 +30,18 @@ enum class Solver {
   adams,
 };
 
+// automatic: uniform in log(A/S) for spectral-*, in time for the others.
+enum class GridKind { automatic, uniform, log_snr, leading };
+
 struct SolverOptions {
   Solver solver = Solver::spectral_2m;
   std::int64_t steps = 20;
   double t_eps = 0.05;  // paper-*, euler, heun: 1 - t is taken as at least this in the velocity
-  double grid_lo = 0;   // spectral-*: 0 is the default of log_snr_grid
+  GridKind grid = GridKind::automatic;
+  double grid_lo = 0;  // uniform in log(A/S): 0 is the default of log_snr_grid
   double grid_hi = 0;
-  double rtol = 1e-5;  // dopri5, tsit5, adams
+  bool clip_data = false;  // samplers on the path: every prediction is cut to [-1, 1]
+  double rtol = 1e-5;      // dopri5, tsit5, adams
   double atol = 1e-5;
 
   void declare(config::Options& options);
@@ -46,6 +52,8 @@ std::string solver_name(Solver solver);
 
 // spectral-1, spectral-2m.
 bool is_spectral(Solver solver);
+// Whether the solver draws noise on the way: ancestral.
+bool is_stochastic(Solver solver);
 // Whether the solver integrates the velocity by an ODE method of its own (ode.h) and not by steps
 // on the path: midpoint, rk4, abm, dopri5, tsit5, adams; then its settings.
 bool is_ode(Solver solver);
@@ -56,6 +64,9 @@ using Denoise = std::function<at::Tensor(const at::Tensor& z, double t)>;
 // Called after each evaluation at the start of a step.
 using Observe =
     std::function<void(std::int64_t step, double t, const at::Tensor& z, const at::Tensor& clean)>;
+
+// Standard normal numbers [N, C, H, W] for a step; a function of the step alone.
+using StepNoise = std::function<at::Tensor(std::int64_t step)>;
 
 struct Solution {
   at::Tensor sample;
@@ -75,9 +86,13 @@ std::vector<double> default_grid(const path::SpectralPath& path, const SolverOpt
 //     end. N and 2N - 1 evaluations.
 //   spectral-1, spectral-2m: exponential integrators per frequency (DDIM; DPM-Solver++ 2M, arXiv
 //     2211.01095), exact where the denoiser is constant (linear in log A/S). N evaluations.
+//   ancestral: draws from the posterior q(Z_s | Z_t, X^) per frequency (DDPM, arXiv 2006.11239,
+//   with
+//     the posterior's variance; blurring diffusion). A step to t = 1 is X^, without noise. Needs
+//     `noise`. N evaluations.
 // The ODE methods are not among these: see generate.h.
 Solution sample(const path::PictureSpace& space, const Denoise& denoise, const at::Tensor& start,
                 const std::vector<double>& grid, const SolverOptions& options,
-                const Observe& observe = {});
+                const Observe& observe = {}, const StepNoise& noise = {});
 
 }  // namespace calor::solve

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 namespace calor::train {
 namespace {
@@ -90,7 +91,11 @@ double LearningRate::at(std::int64_t step, std::int64_t steps) const {
   if (step < warmup) share = static_cast<double>(step + 1) / static_cast<double>(warmup);
   const double decay_steps = decay_share * static_cast<double>(steps);
   const auto left = static_cast<double>(steps - step);
-  if (decay_steps > 0 && left < decay_steps) share = std::min(share, left / decay_steps);
+  if (decay_steps > 0 && left < decay_steps) {
+    const double linear = left / decay_steps;
+    const double cosine = (1 - std::cos(std::numbers::pi * linear)) / 2;
+    share = std::min(share, decay_shape == DecayShape::cosine ? cosine : linear);
+  }
   if (factor != 1) share *= std::pow(factor, static_cast<double>(step / every));
   return base * share;
 }

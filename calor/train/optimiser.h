@@ -32,13 +32,16 @@ struct OptimiserState {
 void update(at::Tensor& weights, const at::Tensor& gradient, double gradient_scale,
             const OptimiserSettings& settings, OptimiserState& state);
 
+enum class DecayShape { linear, cosine };
+
 // How the learning rate changes over the steps.
 struct LearningRate {
   double base = 0;
-  std::int64_t warmup = 0;    // steps of linear rise
-  double decay_share = 0;     // linear fall to 0 over this last share of the steps
-  double factor = 1;          // and times this
-  std::int64_t every = 1000;  //   after each so many steps
+  std::int64_t warmup = 0;                      // steps of linear rise
+  double decay_share = 0;                       // fall to 0 over this last share of the steps
+  DecayShape decay_shape = DecayShape::linear;  // cosine: (1 - cos(pi s))/2 at the share s left
+  double factor = 1;                            // and times this
+  std::int64_t every = 1000;                    //   after each so many steps
 
   // Of step `step` (from 0) of `steps`.
   double at(std::int64_t step, std::int64_t steps) const;

@@ -13,6 +13,10 @@
 namespace calor::train {
 
 void TrainOptions::declare(config::Options& options) {
+  static constexpr config::Choice<DecayShape> decay_shapes[] = {
+      {"linear", DecayShape::linear, "in a straight line"},
+      {"cosine", DecayShape::cosine, "by half a period of the cosine, flat at both ends"},
+  };
   options.add("train.steps", steps, {1, 1'000'000'000}, "steps", "optimiser steps in all");
   options.add("train.batch", batch, {1, 1 << 20}, "items", "pictures or rows per step");
   options.add("train.micro_batch", micro_batch, {0, 1 << 20}, "items",
@@ -24,7 +28,8 @@ void TrainOptions::declare(config::Options& options) {
   options.add("train.lr", lr, {0, 10}, "", "learning rate after warm-up");
   options.add("train.warmup", warmup, {0, 100'000'000}, "steps", "linear warm-up");
   options.add("train.decay", decay, {0, 1}, "share",
-              "the learning rate falls linearly to 0 over this last share of the steps");
+              "the learning rate falls to 0 over this last share of the steps");
+  options.add("train.decay_shape", decay_shape, decay_shapes, "how it falls");
   options.add("train.lr_factor", lr_factor, {0.01, 1}, "",
               "the learning rate is multiplied by this after every train.lr_every steps");
   options.add("train.lr_every", lr_every, {1, 1'000'000'000}, "steps", "see train.lr_factor");

@@ -13,6 +13,7 @@
 #include "calor/path/coupling.h"
 #include "calor/solve/generate.h"
 #include "calor/solve/ode.h"
+#include "calor/train/optimiser.h"
 #include "calor/train/particles.h"
 
 namespace calor::train {
@@ -25,6 +26,7 @@ struct TrainOptions {
   double lr = 2e-3;
   std::int64_t warmup = 100;
   double decay = 0.3;
+  DecayShape decay_shape = DecayShape::linear;
   double lr_factor = 1;
   std::int64_t lr_every = 1000;
   double clip = 1;

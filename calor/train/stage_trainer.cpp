@@ -24,6 +24,7 @@ OptimiserSettings settings_at(const TrainOptions& o, std::int64_t step) {
   const LearningRate rate{.base = o.lr,
                           .warmup = o.warmup,
                           .decay_share = o.decay,
+                          .decay_shape = o.decay_shape,
                           .factor = o.lr_factor,
                           .every = o.lr_every};
   return {.lr = rate.at(step, o.steps),

@@ -31,7 +31,7 @@ sample=("$CALOR" sample run --count 6 --steps 4 --quiet)
 cp run/model.safetensors lone.safetensors
 "$CALOR" sample lone.safetensors --count 6 --steps 4 --quiet --out d.npy && cmp a.npy d.npy || fail "a lone model file samples the same"
 for ema in 2 off; do "${sample[@]}" --ema $ema --out e.npy || fail "--ema $ema"; done
-for solver in spectral-2m spectral-1 heun euler paper-heun paper-euler; do
+for solver in spectral-2m spectral-1 heun euler paper-heun paper-euler ancestral; do
   "${sample[@]}" --solver $solver --guidance 2 --guidance-interval 0.1 1 --out s.npy || fail "--solver $solver"
 done
 "${sample[@]}" --label A --out l.npy && "${sample[@]}" --label 0 --out m.npy && cmp l.npy m.npy || fail "a label by name and number"

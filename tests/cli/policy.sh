@@ -26,6 +26,16 @@ roll run --workers 3 >three.json && diff <(sed -n '/"each"/,$p' one.json) <(sed 
 roll run --solver euler --steps 1 >euler.json && ! diff -q one.json euler.json >/dev/null || fail "--solver euler"
 roll run/model.safetensors >/dev/null || fail "a lone model file"
 
+# Diffusion, the baseline: in 100 steps of DDPM, as its preset has it, and in 10 of DDIM.
+ddpm=("$CALOR" train ddpm-pusht-small two-ways.npz "${small[@]}" data.observations=state train.parts=1 train.steps=3)
+"${ddpm[@]}" --run ddpm --quiet || fail "train a diffusion policy"
+roll ddpm >ddpm.json && grep -q '"nfe": *100' ddpm.json || fail "DDPM-100: $(cat ddpm.json)"
+roll ddpm --workers 3 >ddpm3.json && diff <(sed -n '/"each"/,$p' ddpm.json) <(sed -n '/"each"/,$p' ddpm3.json) ||
+  fail "three workers give other episodes of DDPM than one"
+roll ddpm --solver spectral-1 --steps 10 >ddim.json && grep -q '"nfe": *10[.,]' ddim.json || fail "DDIM-10: $(cat ddim.json)"
+roll ddpm --solver spectral-1 --steps 10 --grid uniform >uniform.json || fail "--grid uniform"
+expect 2 "sample.grid" "$CALOR" rollout ddpm --environment two-ways --grid even
+
 expect 2 "rollout" "$CALOR" sample run
 expect 2 "did you mean|two-ways" "$CALOR" rollout run --environment two-way
 expect 2 "2 numbers" "$CALOR" rollout run --environment pusht

@@ -62,6 +62,37 @@ TEST(Presets, MethodsOfOneSetHaveEqualParameters) {
   }
 }
 
+// Policies, too: in all where they are small, in each stage where the network is the published one.
+TEST(Presets, PoliciesOfOneTaskHaveEqualParameters) {
+  data::ItemSpec chunks{.channels = 2, .height = 1, .width = 16, .class_names = {}};
+  chunks.kind = data::ItemKind::rows;
+  chunks.condition_width = 40;
+  const auto count = [&](const std::string& name) {
+    return static_cast<double>(parameters_of(name, chunks));
+  };
+  const double small = count("fm-pusht-small");
+  EXPECT_NEAR(count("lfm-pusht-small") / small, 1, 0.02);
+  EXPECT_EQ(count("ddpm-pusht-small"), small);
+  const double published = count("fm-pusht");
+  EXPECT_NEAR(published / 65.78e6, 1, 0.01);
+  EXPECT_EQ(count("ddpm-pusht"), published);
+  EXPECT_EQ(count("lfm-pusht"), 3 * published);
+}
+
+// The baselines are diffusion as published: what matters of it, read from the presets.
+TEST(Presets, BaselinesOfPoliciesAreDiffusion) {
+  for (const char* name : {"ddpm-pusht-small", "ddpm-pusht"}) {
+    SCOPED_TRACE(name);
+    const RunConfig config = parse_config(config::preset(name), name, {});
+    EXPECT_EQ(config.model.path.kind, path::PathKind::cosine);
+    EXPECT_EQ(config.model.objective.prediction, objective::Quantity::eps);
+    EXPECT_EQ(config.model.objective.loss, objective::Quantity::eps);
+    EXPECT_EQ(config.sampling.solver.solver, solve::Solver::ancestral);
+    EXPECT_EQ(config.sampling.solver.steps, 100);
+    EXPECT_TRUE(config.sampling.solver.clip_data);
+  }
+}
+
 // Those for bits per dimension are trained as calor score asks for.
 TEST(Presets, ForBitsAreTrainedForThem) {
   for (const char* name : {"fm-mnist-bits", "fm-fashion-mnist-bits", "fm-cifar10-bits"}) {

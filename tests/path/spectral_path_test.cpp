@@ -18,6 +18,7 @@ std::vector<std::unique_ptr<SpectralPath>> all_paths() {
   paths.push_back(heat_path("heat", 0.5));
   paths.push_back(heat_path("heat", 2));
   paths.push_back(trigonometric_path());
+  paths.push_back(cosine_path());
   paths.push_back(variance_preserving_path(0.1, 20));
   paths.push_back(blurring_path(20, 0.001));
   return paths;
@@ -41,6 +42,9 @@ TEST(SpectralPath, TableOfSchedules) {
   EXPECT_NEAR(s(*heat_path("heat", 0.5)), 0.7, 1e-15);
   EXPECT_NEAR(a(*trigonometric_path()), std::sin(pi * 0.15), 1e-15);
   EXPECT_NEAR(s(*trigonometric_path()), std::cos(pi * 0.15), 1e-15);
+  const auto bar = [pi](double u) { return std::pow(std::cos(pi / 2 * (u + 0.008) / 1.008), 2); };
+  EXPECT_NEAR(a(*cosine_path()), std::sqrt(bar(0.7) / bar(0)), 1e-15);
+  EXPECT_NEAR(s(*cosine_path()), std::sqrt(1 - bar(0.7) / bar(0)), 1e-15);
   const double vp = std::exp(-0.49 * 19.9 / 4 - 0.7 * 0.05);
   EXPECT_NEAR(a(*variance_preserving_path(0.1, 20)), vp, 1e-15);
   EXPECT_NEAR(s(*variance_preserving_path(0.1, 20)), std::sqrt(1 - vp * vp), 1e-15);
@@ -84,7 +88,40 @@ TEST(SpectralPath, EndsAreNoiseAndData) {
   }
   // Exactly no noise, so that the integrator takes its last step as one of infinite length.
   EXPECT_TRUE(trigonometric_path()->log_s(scalar(1), lambda).isneginf().all().item<bool>());
+  EXPECT_TRUE(cosine_path()->log_s(scalar(1), lambda).isneginf().all().item<bool>());
   EXPECT_TRUE(heat_path("heat", 0.5)->log_s(scalar(1), lambda).isneginf().all().item<bool>());
+}
+
+// The discrete schedule as it is defined: betas from the ratios of alpha_bar, at most .999, and
+// alpha_bar again as the product of 1 - beta. Only the last of the 100 is cut.
+TEST(SpectralPath, CosineAgreesWithTheHundredStepsOfDdpm) {
+  const auto path = cosine_path();
+  const auto wanted = [](int i) {
+    const double c = std::cos((i / 100.0 + 0.008) / 1.008 * std::acos(-1.0) / 2);
+    return c * c;
+  };
+  double bar = 1;
+  int cut = 0;
+  for (int i = 1; i <= 100; ++i) {
+    const double beta = 1 - wanted(i) / wanted(i - 1);
+    if (beta > 0.999) ++cut;
+    bar *= 1 - std::min(beta, 0.999);
+    const at::Tensor t = scalar((100 - i) / 100.0);
+    const double a = path->log_a(t, scalar(0)).exp().item<double>();
+    const double s = path->log_s(t, scalar(0)).exp().item<double>();
+    EXPECT_NEAR(a / std::sqrt(bar), 1, 1e-11) << i;
+    EXPECT_NEAR(s / std::sqrt(1 - bar), 1, 1e-11) << i;
+  }
+  EXPECT_EQ(cut, 1);
+  // There the path stands still; A^2 + S^2 = 1 everywhere.
+  EXPECT_EQ(path->log_a(scalar(0), scalar(0)).item<double>(),
+            path->log_a(scalar(3e-4), scalar(0)).item<double>());
+  EXPECT_EQ(path->slopes(scalar(3e-4), scalar(0)).a.item<double>(), 0);
+  EXPECT_EQ(path->slopes(scalar(3e-4), scalar(0)).s.item<double>(), 0);
+  const at::Tensor t = at::linspace(0, 1, 1001, at::kDouble);
+  const at::Tensor sum =
+      (2 * path->log_a(t, scalar(0))).exp() + (2 * path->log_s(t, scalar(0))).exp();
+  EXPECT_LE((sum - 1).abs().max().item<double>(), 1e-14);
 }
 
 TEST(SpectralPath, NoiseScaleIsPartOfS) {

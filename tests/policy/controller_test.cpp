@@ -84,6 +84,32 @@ TEST(Controller, IsAFunctionOfSeedAndObservations) {
   EXPECT_NE(first(1, {}, 0.2), first(1, {0.1, 0}, 0.2));
 }
 
+// A sampler that draws noise on its way draws that of the decision: another at each, the same again
+// for the same seed.
+TEST(Controller, StepsOfASamplerWithNoiseAreOfTheDecision) {
+  const auto policy = untrained();
+  policy->sampling.solver.solver = solve::Solver::ancestral;
+  policy->sampling.solver.steps = 5;
+  policy->sampling.solver.clip_data = true;
+  const auto plans = [&](std::uint64_t seed) {
+    Controller controller(policy);
+    controller.reset(seed);
+    std::vector<at::Tensor> made;
+    for (int step = 0; step < 8; ++step) {
+      controller.observe(std::vector<double>{0.3, 0.1});
+      EXPECT_EQ(controller.act().status, ActionStatus::decided) << controller.error();
+      if (step % 4 == 0) made.push_back(controller.plan());
+    }
+    EXPECT_EQ(controller.decisions().back().nfe, 5);
+    return at::stack(made);
+  };
+  const at::Tensor first = plans(1);
+  EXPECT_TRUE(at::equal(first, plans(1)));
+  EXPECT_FALSE(at::equal(first, plans(2)));
+  EXPECT_FALSE(at::equal(first[0], first[1]));
+  EXPECT_LE(first.abs().max().item<double>(), 1);
+}
+
 TEST(Controller, ReportsBadObservationsAndHoldsTheLastAction) {
   Controller controller(untrained());
   controller.reset(0);

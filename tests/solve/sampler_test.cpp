@@ -135,7 +135,7 @@ TEST(Sampler, CountsEvaluations) {
 TEST(Sampler, OneSpectralStepLandsOnThePrediction) {
   for (const auto kind :
        {path::PathKind::linear, path::PathKind::heat, path::PathKind::trigonometric,
-        path::PathKind::variance_preserving, path::PathKind::blurring}) {
+        path::PathKind::cosine, path::PathKind::variance_preserving, path::PathKind::blurring}) {
     path::PathOptions path_options;
     path_options.kind = kind;
     const path::PictureSpace space(path::make_path(path_options, 8, 8), 8, 8, at::kDouble,
@@ -189,6 +189,27 @@ TEST(Grid, DefaultsAndEnds) {
   EXPECT_NEAR(six[1], 0.4 / 6, 1e-12);
   EXPECT_NEAR(six[5], 1 - 3.0 / 36, 1e-12);
   for (std::size_t i = 1; i < twenty.size(); ++i) EXPECT_GT(twenty[i], twenty[i - 1]);
+}
+
+TEST(Grid, AreChosenByName) {
+  const auto path = path::cosine_path();
+  SolverOptions options{.solver = Solver::spectral_1, .steps = 10};
+  EXPECT_EQ(default_grid(*path, options), log_snr_grid(*path, 10));
+  options.grid = GridKind::uniform;
+  EXPECT_EQ(default_grid(*path, options), uniform_grid(10));
+  options.grid = GridKind::leading;
+  const auto leading = default_grid(*path, options);
+  ASSERT_EQ(leading.size(), 11U);
+  for (std::size_t i = 0; i < 10; ++i) {
+    EXPECT_NEAR(leading[i], 0.09 + 0.1 * static_cast<double>(i), 1e-12);
+  }
+  EXPECT_EQ(leading.back(), 1);
+  options.steps = 100;
+  EXPECT_EQ(default_grid(*path, options), uniform_grid(100));
+  options = {.solver = Solver::ancestral, .steps = 7};
+  EXPECT_EQ(default_grid(*path, options), uniform_grid(7));
+  options.grid = GridKind::log_snr;
+  EXPECT_EQ(default_grid(*path, options), log_snr_grid(*path, 7));
 }
 
 TEST(Guidance, ActsStrictlyInsideItsInterval) {

@@ -51,6 +51,13 @@ TEST(Optimiser, LearningRateSchedule) {
   EXPECT_DOUBLE_EQ(rate(10, 0.3).at(85, 100), 0.5);
   EXPECT_DOUBLE_EQ(rate(10, 0).at(99, 100), 1);
   EXPECT_NEAR(rate(0, 0.3).at(99, 100), 1.0 / 30, 1e-12);
+  LearningRate cosine = rate(10, 0.5);
+  cosine.decay_shape = DecayShape::cosine;
+  EXPECT_DOUBLE_EQ(cosine.at(0, 100), 0.1);
+  EXPECT_DOUBLE_EQ(cosine.at(50, 100), 1);
+  EXPECT_DOUBLE_EQ(cosine.at(75, 100), 0.5);
+  EXPECT_NEAR(cosine.at(62, 100), (1 + std::cos(0.24 * std::acos(-1.0))) / 2, 1e-12);
+  EXPECT_NEAR(cosine.at(100, 100), 0, 1e-15);
   LearningRate published = rate(0, 0);
   published.factor = 0.9;
   published.every = 40;
