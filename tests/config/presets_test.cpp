@@ -62,7 +62,8 @@ TEST(Presets, MethodsOfOneSetHaveEqualParameters) {
   }
 }
 
-// Policies, too: in all where they are small, in each stage where the network is the published one.
+// Policies, too: in all where they are small (within 3 %, as near as widths that are multiples of 8
+// groups come), in each stage where the network is the published one.
 TEST(Presets, PoliciesOfOneTaskHaveEqualParameters) {
   data::ItemSpec chunks{.channels = 2, .height = 1, .width = 16, .class_names = {}};
   chunks.kind = data::ItemKind::rows;
@@ -71,7 +72,7 @@ TEST(Presets, PoliciesOfOneTaskHaveEqualParameters) {
     return static_cast<double>(parameters_of(name, chunks));
   };
   const double small = count("fm-pusht-small");
-  EXPECT_NEAR(count("lfm-pusht-small") / small, 1, 0.02);
+  EXPECT_NEAR(count("lfm-pusht-small") / small, 1, 0.03);
   EXPECT_EQ(count("ddpm-pusht-small"), small);
   const double published = count("fm-pusht");
   EXPECT_NEAR(published / 65.78e6, 1, 0.01);

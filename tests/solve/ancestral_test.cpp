@@ -1,6 +1,7 @@
 // Diffusion's samplers: the ancestral one against DDPM's formulas and against the law that follows
 // on a Gaussian, and that spectral-1 is DDIM.
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -168,9 +169,9 @@ TEST(Ancestral, ReachesTheDataWithManySteps) {
       const at::Tensor end = variance_by_recursion(oracle, uniform_grid(steps));
       return (end / oracle.variance() - 1).abs().max().item<double>();
     };
-    const double few = error(100), many = error(1600);
+    const double few = error(50), many = error(800);
     EXPECT_LT(many, few / 8);  // first order: a sixteenth at last
-    EXPECT_LT(many, 0.02);
+    EXPECT_LT(many, 0.05);
   }
 }
 
@@ -204,7 +205,8 @@ TEST(Ancestral, PredictionsAreCutWhereAsked) {
   }
 }
 
-// A perceptron, whose results do not depend on threads and batches, that says the noise of points.
+// A perceptron, whose results do not depend on the number of threads, that says the noise of
+// points.
 std::unique_ptr<flow::Flow> small_flow() {
   flow::ModelOptions options;
   options.path.kind = path::PathKind::cosine;
@@ -234,21 +236,32 @@ at::Tensor items_of(const flow::Flow& flow, std::int64_t first, std::int64_t cou
 
 TEST(Ancestral, AnItemIsAFunctionOfItsKeyAlone) {
   const auto flow = small_flow();
-  const at::Tensor whole = items_of(*flow, 0, 300, 300);
+  const at::Tensor whole = items_of(*flow, 0, 60, 60);
   EXPECT_GT(whole.std().item<double>(), 0.01);
-  for (const std::int64_t batch : {1, 7, 128}) {
-    EXPECT_TRUE(at::equal(items_of(*flow, 0, 300, batch), whole)) << batch;
+  // A batch changes the rounding of the network's products, and nothing else.
+  for (const std::int64_t batch : {1, 7, 32}) {
+    EXPECT_TRUE(at::allclose(items_of(*flow, 0, 60, batch), whole, 0, 1e-4)) << batch;
   }
-  EXPECT_TRUE(at::equal(items_of(*flow, 40, 5, 64), whole.narrow(0, 40, 5)));
-  const auto made = test::on_threads({1, 2, 3}, [&] { return items_of(*flow, 0, 300, 64); });
+  const auto silent = small_flow();
+  {
+    const c10::NoGradGuard no_grad;
+    silent->stage(0).network().parameters().flat().zero_();
+  }
+  const at::Tensor all = items_of(*silent, 0, 60, 60);
+  EXPECT_GT(all.std().item<double>(), 0.01);
+  for (const std::int64_t batch : {1, 7, 32}) {
+    EXPECT_TRUE(at::equal(items_of(*silent, 0, 60, batch), all)) << batch;
+  }
+  EXPECT_TRUE(at::equal(items_of(*silent, 40, 5, 64), all.narrow(0, 40, 5)));
+  const auto made = test::on_threads({1, 2, 3}, [&] { return items_of(*flow, 0, 60, 64); });
   for (const at::Tensor& items : made) EXPECT_TRUE(at::equal(items, whole));
   // The noise on the way counts, not only the start.
   GenerateOptions options;
   options.solver = ancestral(10);
   options.solver.clip_data = true;
-  Start start = start_from(*flow, sampling_keys(3, 0, 300));
-  start.keys = sampling_keys(4, 0, 300);
-  const flow::Given given{.labels = at::zeros({300}, at::kLong), .condition = {}};
+  Start start = start_from(*flow, sampling_keys(3, 0, 60));
+  start.keys = sampling_keys(4, 0, 60);
+  const flow::Given given{.labels = at::zeros({60}, at::kLong), .condition = {}};
   const at::Tensor others = generate(*flow, start, given, options).items;
   EXPECT_GT((others - whole).abs().mean().item<double>(), 0.01);
 }
