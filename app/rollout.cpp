@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <thread>
@@ -24,7 +25,7 @@ namespace {
 struct RolloutArguments {
   std::string run, video;
   policy::RolloutOptions options;
-  std::string solver, steps, grid;
+  std::string solver, steps, grid, warm_start, warm_depth, budget;
   Machine machine;
 };
 
@@ -78,10 +79,61 @@ nlohmann::ordered_json list_episodes(const std::vector<policy::Episode>& episode
                     {"best_reward", episode.best_reward},
                     {"success", episode.success},
                     {"steps", episode.steps},
+                    {"way", episode.way},
                     {"decisions", episode.decisions.size()},
                     {"error", episode.error}});
   }
   return list;
+}
+
+// How often each of several ways was taken.
+std::map<std::string, std::int64_t> count_ways(const std::vector<policy::Episode>& episodes) {
+  std::map<std::string, std::int64_t> ways;
+  for (const auto& episode : episodes) {
+    if (!episode.way.empty()) ++ways[episode.way];
+  }
+  return ways;
+}
+
+std::int64_t count_late(const std::vector<policy::Episode>& episodes, double budget_ms) {
+  std::int64_t late = 0;
+  for (const auto& episode : episodes) {
+    late += std::ranges::count_if(episode.decisions, [&](const policy::Decision& decision) {
+      return budget_ms > 0 && 1e3 * decision.seconds > budget_ms;
+    });
+  }
+  return late;
+}
+
+// The options of the controller, from those that were given.
+void set_control(RolloutArguments& a) {
+  config::Options declared;
+  a.options.control.declare(declared);
+  const auto set = [&](const char* key, const std::string& value) {
+    if (!value.empty()) declared.assign(fmt::format("control.{}={}", key, value), "command line");
+  };
+  set("warm_start", a.warm_start);
+  set("warm_depth", a.warm_depth);
+  set("budget_ms", a.budget);
+}
+
+// Takes as many solver steps as fit the budget.
+void fit_to_budget(const Globals& globals, const std::shared_ptr<policy::Policy>& policy,
+                   const policy::ControlOptions& control) {
+  if (control.budget_ms == 0) return;
+  policy::Controller probe(policy, control);
+  const policy::Budget budget = probe.fit_to_budget(control.budget_ms);
+  policy->sampling = probe.sampling();
+  say(globals, fmt::format("{} evaluations a decision fit {:.1f} ms: {:.1f} ms at most of 20",
+                           budget.nfe, control.budget_ms, budget.worst_ms));
+}
+
+std::string text_of_ways(const std::map<std::string, std::int64_t>& ways) {
+  std::string text;
+  for (const auto& [way, count] : ways) {
+    text += fmt::format("{}{} {}", text.empty() ? "\nways               " : ", ", way, count);
+  }
+  return text;
 }
 
 nlohmann::ordered_json run_rollout(const Globals& globals, RolloutArguments a) {
@@ -92,6 +144,8 @@ nlohmann::ordered_json run_rollout(const Globals& globals, RolloutArguments a) {
   if (!a.solver.empty()) declared.assign("sample.solver=" + a.solver, "command line");
   if (!a.steps.empty()) declared.assign("sample.steps=" + a.steps, "command line");
   if (!a.grid.empty()) declared.assign("sample.grid=" + a.grid, "command line");
+  set_control(a);
+  fit_to_budget(globals, policy, a.options.control);
   if (!a.video.empty()) a.options.filmed = std::min<std::int64_t>(a.options.episodes, 5);
   if (a.options.workers == 0) {
     a.options.workers = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -111,15 +165,21 @@ nlohmann::ordered_json run_rollout(const Globals& globals, RolloutArguments a) {
   const auto share = policy::success_share(successes, static_cast<std::int64_t>(episodes.size()));
   const metric::Estimate best = mean_best(episodes);
   const Latency latency = latency_of(episodes);
+  const auto ways = count_ways(episodes);
+  const double budget = a.options.control.budget_ms;
+  const std::int64_t late = count_late(episodes, budget);
   answer(globals,
          fmt::format("{}: {} episodes of {}, seeds from {}\n"
-                     "mean best reward   {:.3f} +- {:.3f}\n"
+                     "mean best reward   {:.3f}{}\n"
                      "success            {:.1f} % ({:.1f} to {:.1f} %)\n"
                      "evaluations        {:.1f} a decision\n"
-                     "time per decision  median {:.1f} ms, p99 {:.1f} ms, longest {:.1f} ms",
+                     "time per decision  median {:.1f} ms, p99 {:.1f} ms, longest {:.1f} ms{}{}",
                      a.run, episodes.size(), a.options.environment, a.options.seed, best.mean,
-                     best.standard_error, 100 * share.value, 100 * share.low, 100 * share.high,
-                     mean_nfe(episodes), latency.median, latency.p99, latency.most));
+                     best.count > 1 ? fmt::format(" +- {:.3f}", best.standard_error) : "",
+                     100 * share.value, 100 * share.low, 100 * share.high, mean_nfe(episodes),
+                     latency.median, latency.p99, latency.most,
+                     budget > 0 ? fmt::format(", {} later than {:.1f} ms", late, budget) : "",
+                     text_of_ways(ways)));
   if (!a.video.empty()) say(globals, "video: " + a.video);
   return {{"environment", a.options.environment},
           {"episodes", episodes.size()},
@@ -129,6 +189,9 @@ nlohmann::ordered_json run_rollout(const Globals& globals, RolloutArguments a) {
           {"nfe", mean_nfe(episodes)},
           {"milliseconds_per_decision",
            {{"median", latency.median}, {"p99", latency.p99}, {"longest", latency.most}}},
+          {"budget_ms", budget},
+          {"late", late},
+          {"ways", ways},
           {"interrupted", interrupted()},
           {"video", a.video},
           {"each", list_episodes(episodes)}};
@@ -166,6 +229,12 @@ void add_rollout(CLI::App& program, Globals& globals) {
   command.add_option("--solver", a.solver, "as for calor sample (default: the model's)");
   command.add_option("--steps", a.steps, "solver steps (default: the model's)");
   command.add_option("--grid", a.grid, "auto, uniform, log-snr or leading (default: the model's)");
+  command.add_option("--warm-start", a.warm_start,
+                     "none, noise or plan: what a decision keeps of the one before it");
+  command.add_option("--warm-depth", a.warm_depth,
+                     "plan: the share of the way to noise that the plan is taken back, to 0.5");
+  command.add_option("--budget", a.budget,
+                     "ms that a decision may take: as many solver steps as fit");
   command.add_option("--video", a.video, "FILE.gif: the first five episodes");
   a.machine.add_to(command);
   set_work(command, globals, [&globals, arguments] { return run_rollout(globals, *arguments); });

@@ -34,7 +34,24 @@ std::shared_ptr<Policy> Policy::load(const std::filesystem::path& run, at::Devic
   return policy;
 }
 
-Controller::Controller(std::shared_ptr<const Policy> policy) : policy_(std::move(policy)) {}
+namespace {
+
+// The columns of a chunk or its noise [..., T], moved on by the executed steps, and at the end what
+// `behind` gives.
+at::Tensor moved_on(const at::Tensor& chunk, std::int64_t steps, const at::Tensor& behind) {
+  return at::cat({chunk.narrow(-1, steps, chunk.size(-1) - steps), behind}, -1);
+}
+
+}  // namespace
+
+Controller::Controller(std::shared_ptr<const Policy> policy, const ControlOptions& options)
+    : policy_(std::move(policy)),
+      options_(options),
+      sampling_(policy_->sampling),
+      history_(
+          at::zeros({policy_->codec.options.history, policy_->observation_size()}, at::kDouble)) {
+  last_action_.reserve(static_cast<std::size_t>(policy_->action_size()));
+}
 
 Controller Controller::load(const std::filesystem::path& run, at::Device device) {
   return Controller(Policy::load(run, device));
@@ -42,9 +59,11 @@ Controller Controller::load(const std::filesystem::path& run, at::Device device)
 
 void Controller::reset(std::uint64_t seed) {
   seed_ = seed;
-  history_.clear();
+  observed_ = false;
   bad_observation_ = false;
+  stopped_ = false;
   plan_ = at::Tensor();
+  noise_ = at::Tensor();
   used_ = 0;
   last_action_.clear();
   decisions_.clear();
@@ -52,61 +71,132 @@ void Controller::reset(std::uint64_t seed) {
 }
 
 void Controller::observe(std::span<const double> observation) noexcept {
-  const auto expected = static_cast<std::size_t>(policy_->observation_size());
+  const auto width = static_cast<std::size_t>(history_.size(1));
   bad_observation_ =
-      observation.size() != expected ||
+      observation.size() != width ||
       !std::ranges::all_of(observation, [](double value) { return std::isfinite(value); });
   if (bad_observation_) return;
-  const auto length = static_cast<std::size_t>(policy_->codec.options.history);
-  const std::vector<double> newest(observation.begin(), observation.end());
-  if (history_.empty()) {
-    history_.assign(length, newest);
-    return;
+  auto* rows = history_.data_ptr<double>();
+  auto* end = rows + history_.numel();
+  std::copy(rows + width, end, rows);
+  std::ranges::copy(observation, end - width);
+  if (observed_) return;
+  for (auto* row = rows; row != end; row += width) std::ranges::copy(observation, row);
+  observed_ = true;
+}
+
+Action Controller::without(ActionStatus status) {
+  if (options_.on_bad_observation == BadObservation::hold || status == ActionStatus::not_observed) {
+    return {.status = status, .values = last_action_};
   }
-  std::rotate(history_.begin(), history_.begin() + 1, history_.end());
-  history_.back() = newest;
+  stopped_ = true;
+  return {.status = status, .values = {}};
 }
 
 Action Controller::act() noexcept {
-  const auto held = [&](ActionStatus status) { return Action{status, last_action_}; };
-  if (bad_observation_) return held(ActionStatus::bad_observation);
-  if (history_.empty()) return held(ActionStatus::not_observed);
+  if (stopped_) return {.status = ActionStatus::stopped, .values = {}};
+  if (bad_observation_) return without(ActionStatus::bad_observation);
+  if (!observed_) return without(ActionStatus::not_observed);
   const auto& options = policy_->codec.options;
+  bool late = false;
   try {
-    if (!plan_.defined() || used_ == options.execute) decide();
-    const at::Tensor row = plan_[options.history - 1 + used_].contiguous();
+    if (!plan_.defined() || used_ == options.execute) {
+      decide();
+      late = options_.budget_ms > 0 && 1e3 * decisions_.back().seconds > options_.budget_ms;
+    }
+    const auto* row =
+        plan_.const_data_ptr<double>() + (options.history - 1 + used_) * policy_->action_size();
     ++used_;
-    last_action_.assign(row.const_data_ptr<double>(), row.const_data_ptr<double>() + row.numel());
+    last_action_.assign(row, row + policy_->action_size());
   } catch (const std::exception& error) {
     error_ = error.what();
     plan_ = at::Tensor();
-    return held(ActionStatus::failed);
+    return without(ActionStatus::failed);
   }
-  return held(ActionStatus::decided);
+  return {.status = ActionStatus::decided, .values = last_action_, .late = late};
+}
+
+at::Tensor Controller::condition() const {
+  return policy_->codec.observations.to_unit(history_).reshape({1, -1}).to(at::kFloat);
+}
+
+solve::Start Controller::start() {
+  const flow::Flow& flow = *policy_->flow;
+  const RandomKey key = random_key(seed_, RandomUse::sampling_noise)
+                            .child(static_cast<std::uint64_t>(decisions_.size()));
+  solve::Start start = solve::start_from(flow, {key});
+  const std::int64_t steps = policy_->codec.options.execute;
+  if (options_.warm_start == WarmStart::noise && noise_.defined()) {
+    const std::int64_t length = start.noise.size(-1);
+    start.noise = moved_on(noise_, steps, start.noise.narrow(-1, length - steps, steps));
+  }
+  if (options_.warm_start == WarmStart::plan && plan_.defined()) {
+    const at::Tensor last =
+        policy_->codec.actions.to_unit(plan_).t().unsqueeze(1).unsqueeze(0).to(at::kFloat);
+    const at::Tensor held = last.narrow(-1, last.size(-1) - 1, 1).expand({-1, -1, -1, steps});
+    return solve::start_on_the_way(flow, moved_on(last, steps, held), std::move(start),
+                                   options_.warm_depth);
+  }
+  noise_ = start.noise;
+  return start;
 }
 
 void Controller::decide() {
   const c10::NoGradGuard no_grad;
-  const auto start = std::chrono::steady_clock::now();
+  const auto begin = std::chrono::steady_clock::now();
   const Policy& policy = *policy_;
-  std::vector<at::Tensor> seen;
-  for (const auto& observation : history_) {
-    seen.push_back(policy.codec.observations.to_unit(at::tensor(observation, at::kDouble)));
-  }
-  const RandomKey key = random_key(seed_, RandomUse::sampling_noise)
-                            .child(static_cast<std::uint64_t>(decisions_.size()));
-  const flow::Given given{.labels = at::zeros({1}, at::kLong),
-                          .condition = at::cat(seen).unsqueeze(0).to(at::kFloat)};
-  const auto made =
-      solve::generate(*policy.flow, solve::start_from(*policy.flow, {key}), given, policy.sampling);
+  const flow::Given given{.labels = at::zeros({1}, at::kLong), .condition = condition()};
+  const auto made = solve::generate(*policy.flow, start(), given, sampling_);
   if (made.items.size(0) == 0) throw Error("a whole plan", "stopped by a signal", "start again");
   if (!at::isfinite(made.items).all().item<bool>()) {
     throw Error("a plan of finite numbers", "one that is not", "see whether the model is trained");
   }
-  plan_ = policy.codec.actions.from_unit(made.items[0].squeeze(1).t().to(at::kDouble));
+  plan_ = policy.codec.actions.from_unit(made.items[0].squeeze(1).t().to(at::kDouble)).contiguous();
   used_ = 0;
-  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
   decisions_.push_back({.nfe = made.nfe, .seconds = taken.count()});
+}
+
+Budget Controller::measure(int trials) {
+  reset(0);
+  Budget budget{.steps = sampling_.solver.steps};
+  const at::Tensor middle =
+      policy_->codec.observations.from_unit(at::zeros({policy_->observation_size()}, at::kDouble));
+  observe({middle.const_data_ptr<double>(), static_cast<std::size_t>(middle.numel())});
+  for (int i = 0; i <= trials; ++i) {
+    decide();
+    if (i == 0) continue;
+    budget.nfe = decisions_.back().nfe;
+    budget.worst_ms = std::max(budget.worst_ms, 1e3 * decisions_.back().seconds);
+  }
+  reset(0);
+  return budget;
+}
+
+Budget Controller::fit_to_budget(double milliseconds, int trials) {
+  const solve::SolverOptions& solver = sampling_.solver;
+  if (solve::is_ode(solver.solver) && solve::is_adaptive(solve::ode_options(solver).method)) {
+    throw Error("a solver with a number of steps, to make a decision shorter",
+                fmt::format("sample.solver = {}", solve::solver_name(solver.solver)),
+                "take euler or heun, say");
+  }
+  for (;;) {
+    const Budget budget = measure(trials);
+    if (budget.worst_ms <= milliseconds) {
+      options_.budget_ms = milliseconds;
+      return budget;
+    }
+    const auto least = static_cast<std::int64_t>(policy_->flow->size());
+    if (budget.steps <= least) {
+      throw Error(
+          fmt::format("a decision in {:.1f} ms", milliseconds),
+          fmt::format("{:.1f} ms with {} evaluations, the fewest", budget.worst_ms, budget.nfe),
+          "allow more time, or take a smaller network or a distilled one");
+    }
+    const auto guess = static_cast<std::int64_t>(static_cast<double>(budget.steps) * milliseconds /
+                                                 budget.worst_ms);
+    sampling_.solver.steps = std::clamp(guess, least, budget.steps - 1);
+  }
 }
 
 }  // namespace calor::policy

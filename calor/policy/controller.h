@@ -23,6 +23,7 @@
 
 #include "calor/data/demonstrations.h"
 #include "calor/flow/flow.h"
+#include "calor/policy/control_options.h"
 #include "calor/solve/generate.h"
 
 namespace calor::policy {
@@ -32,18 +33,26 @@ enum class ActionStatus {
   not_observed,     // nothing was observed since reset(): no action
   bad_observation,  // the last observation had another size or a number that is not finite
   failed,           // the sampler could not make a plan: see Controller::error()
+  stopped,          // after a bad observation or a failure, with BadObservation::stop
 };
 
-// Where the status is not `decided`, `values` is the last action that was (empty where none was):
-// holding it, or stopping, is for the caller to choose.
+// Where the status is not `decided`, `values` is the last action that was (empty where none was),
+// to be held; with BadObservation::stop it is empty.
 struct Action {
   ActionStatus status = ActionStatus::not_observed;
   std::span<const double> values;  // valid until the next call of act() or reset()
+  bool late = false;               // this call's decision took longer than the budget
 };
 
 struct Decision {
   std::int64_t nfe = 0;
   double seconds = 0;
+};
+
+// What fits into a time: solver steps, evaluations, and the slowest of the decisions measured.
+struct Budget {
+  std::int64_t steps = 0, nfe = 0;
+  double worst_ms = 0;
 };
 
 // A policy's network and settings; several controllers, on several threads, may share it.
@@ -61,11 +70,17 @@ struct Policy {
 
 class Controller {
  public:
-  explicit Controller(std::shared_ptr<const Policy> policy);
+  explicit Controller(std::shared_ptr<const Policy> policy, const ControlOptions& options = {});
   static Controller load(const std::filesystem::path& run, at::Device device = at::kCPU);
 
   // Forgets what was observed. The noise of decision k of an episode is a function of (seed, k).
   void reset(std::uint64_t seed);
+
+  // Measures decisions, `trials` of each number of solver steps from the model's downwards, until
+  // the slowest takes no longer than this; the controller then takes that many, and the time
+  // becomes its budget. To be called once before the loop, on the machine as it will be then;
+  // resets. Error where even the fewest steps take longer, or the solver chooses its own.
+  Budget fit_to_budget(double milliseconds, int trials = 20);
 
   // The newest observation, in the units of the demonstrations. The first of an episode stands for
   // those before it, too.
@@ -80,14 +95,26 @@ class Controller {
   const std::vector<Decision>& decisions() const { return decisions_; }
   const std::string& error() const { return error_; }
   const Policy& policy() const { return *policy_; }
+  // How it samples: as the policy does, but for the steps that fit_to_budget() chose.
+  const solve::GenerateOptions& sampling() const { return sampling_; }
 
  private:
   void decide();
+  Action without(ActionStatus status);
+  at::Tensor condition() const;
+  solve::Start start();
+  // The slowest of some decisions after a first one that does not count, in the milliseconds.
+  Budget measure(int trials);
 
   std::shared_ptr<const Policy> policy_;
+  ControlOptions options_;
+  solve::GenerateOptions sampling_;
   std::uint64_t seed_ = 0;
-  std::vector<std::vector<double>> history_;  // oldest first
+  at::Tensor history_;  // fp64 [history, O], oldest first
+  bool observed_ = false;
   bool bad_observation_ = false;
+  bool stopped_ = false;
+  at::Tensor noise_;  // of the last decision, [1, A, 1, T]
   at::Tensor plan_;
   std::int64_t used_ = 0;  // actions of the plan that were carried out
   std::vector<double> last_action_;

@@ -68,6 +68,9 @@ class Environment {
   bool success() const { return steps_ > 0 && best_reward_ >= spec_.success_reward; }
   // Done once, or out of steps.
   bool over() const { return done_ || steps_ >= spec_.max_steps; }
+  // The one of several equally good ways that the episode took; empty where there are none, or not
+  // yet.
+  virtual std::string way() const { return {}; }
 
   // The observation `name`, as its spec has it; Error where there is none, and before a reset.
   std::vector<double> observe(std::string_view name) const;

@@ -68,6 +68,7 @@ Episode play(Controller& controller, Environment& environment, const std::string
   episode.best_reward = environment.best_reward();
   episode.success = environment.success();
   episode.steps = environment.steps();
+  episode.way = environment.way();
   episode.decisions = controller.decisions();
   return episode;
 }
@@ -91,7 +92,7 @@ std::vector<Episode> roll_out(const std::shared_ptr<const Policy>& policy,
     if (interrupted()) return;
     const auto k = static_cast<std::size_t>(i);
     const auto environment = make_environment(options.environment);
-    Controller controller(policy);
+    Controller controller(policy, options.control);
     episodes[k] = play(controller, *environment, observation,
                        options.seed + static_cast<std::uint64_t>(i), max_steps, i < options.filmed);
     if (interrupted()) return;

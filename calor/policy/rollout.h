@@ -20,6 +20,7 @@ struct RolloutOptions {
   std::int64_t max_steps = 0;    // 0: the environment's
   int workers = 1;               // episodes at a time, one thread each
   std::int64_t filmed = 0;       // episodes, the first ones, of which frames are kept
+  ControlOptions control = {};
 };
 
 struct Episode {
@@ -27,6 +28,7 @@ struct Episode {
   double best_reward = 0;
   bool success = false;
   std::int64_t steps = 0;
+  std::string way;  // of the environment
   std::vector<Decision> decisions;
   std::vector<at::Tensor> frames;  // uint8 [3, side, side], where filmed
   std::string error;               // why it ended early, where it did

@@ -96,16 +96,23 @@ TwoWays::TwoWays() : Environment(two_ways_spec()) {}
 void TwoWays::start(std::uint32_t seed) {
   NumpyRandom random(seed);
   position_ = drawn_start(random);
+  way_ = std::nullopt;
   first_distance_ = two_ways_distance(position_);
 }
 
 Outcome TwoWays::advance(std::span<const double> action) {
   position_ = moved(position_, {action[0], action[1]});
+  if (!way_) way_ = way_of(std::span(&position_, 1));
   if (length(minus(two_ways_goal, position_)) <= two_ways_tolerance) {
     return {.reward = 1, .done = true};
   }
   const double left = two_ways_distance(position_) / first_distance_;
   return {.reward = std::clamp(1 - left, 0.0, 1.0), .done = false};
+}
+
+std::string TwoWays::way() const {
+  if (!way_) return {};
+  return *way_ == Way::left ? "left" : "right";
 }
 
 std::vector<double> TwoWays::observation(std::size_t /*index*/) const {

@@ -48,6 +48,8 @@ class TwoWays final : public Environment {
   TwoWays();
 
   const Vec2& position() const { return position_; }
+  // left or right, as way_of() has it.
+  std::string way() const override;
 
  private:
   void start(std::uint32_t seed) override;
@@ -56,6 +58,7 @@ class TwoWays final : public Environment {
   Canvas draw(std::int64_t side, const std::optional<Vec2>& action) const override;
 
   Vec2 position_{};
+  std::optional<Way> way_;
   double first_distance_ = 1;
 };
 

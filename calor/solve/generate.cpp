@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "calor/core/signals.h"
 #include "calor/solve/grid.h"
@@ -87,18 +88,35 @@ Solution integrate_stage(const flow::Stage& stage, double from, double to, const
   return solution;
 }
 
-Solution run_stage(const flow::Stage& stage, const at::Tensor& z, const flow::Given& given,
-                   const SolverOptions& solver, const flow::GuidanceOptions& guidance,
-                   const Observe& observe, const StepNoise& noise) {
+// The part of a grid from a time on, which is its first point.
+std::vector<double> grid_from(double begin, const std::vector<double>& grid) {
+  if (begin <= grid.front()) return grid;
+  std::vector<double> rest{begin};
+  for (const double t : grid) {
+    if (t > begin) rest.push_back(t);
+  }
+  return rest;
+}
+
+// From the stage's time `begin` to its left end. The steps are those of the whole stage.
+Solution run_stage(const flow::Stage& stage, double begin, const at::Tensor& z,
+                   const flow::Given& given, const SolverOptions& solver,
+                   const flow::GuidanceOptions& guidance, const Observe& observe,
+                   const StepNoise& noise) {
   if (stage.is_map()) return {.sample = stage.map(z, given), .nfe = stage.evaluations()};
-  if (is_ode(solver.solver)) return integrate_stage(stage, 0, 1, z, given, solver, guidance);
+  if (is_ode(solver.solver)) {
+    SolverOptions rest = solver;
+    rest.steps =
+        static_cast<std::int64_t>(std::ceil(static_cast<double>(solver.steps) * (1 - begin)));
+    return integrate_stage(stage, begin, 1, z, given, rest, guidance);
+  }
   const Denoise denoise = [&](const at::Tensor& state, double t) {
     return stage.clean(state, t, given, guidance);
   };
   // Inside a chain log(A/S) does not begin at -infinity: equal steps of time.
   const auto grid =
       stage.step() ? uniform_grid(solver.steps) : default_grid(*stage.space().path, solver);
-  return sample(stage.space(), denoise, z, grid, solver, observe, noise);
+  return sample(stage.space(), denoise, z, grid_from(begin, grid), solver, observe, noise);
 }
 
 // The whole chain as one path, where its stages predict the data and the solver steps on paths.
@@ -116,10 +134,11 @@ std::optional<WholeChain> whole_chain(const flow::Flow& flow, const SolverOption
   return WholeChain{path, {path, items.height, items.width, at::kFloat, flow.device()}};
 }
 
-// Over the borders without a stop: the network that owns a step's beginning predicts the data.
-Solution run_chain(const flow::Flow& flow, const WholeChain& whole, const at::Tensor& z,
-                   const flow::Given& given, const GenerateOptions& options, const Observe& observe,
-                   const StepNoise& noise) {
+// From the chain's time `begin` over the borders without a stop: the network that owns a step's
+// beginning predicts the data.
+Solution run_chain(const flow::Flow& flow, const WholeChain& whole, double begin,
+                   const at::Tensor& z, const flow::Given& given, const GenerateOptions& options,
+                   const Observe& observe, const StepNoise& noise) {
   const Denoise denoise = [&](const at::Tensor& state, double t) {
     const auto place = whole.path->place(t);
     flow::GuidanceOptions guidance = options.guidance;
@@ -128,8 +147,8 @@ Solution run_chain(const flow::Flow& flow, const WholeChain& whole, const at::Te
     guidance.hi = 1;
     return flow.stage(place.stage).clean(state, place.t, given, guidance);
   };
-  return sample(whole.space, denoise, z, default_grid(*whole.path, options.solver), options.solver,
-                observe, noise);
+  const auto grid = default_grid(*whole.path, options.solver);
+  return sample(whole.space, denoise, z, grid_from(begin, grid), options.solver, observe, noise);
 }
 
 // The noise of the steps in one stage, for the items of these keys; none where there are none.
@@ -158,6 +177,13 @@ SolverOptions solver_of_stage(const flow::Flow& flow, const SolverOptions& optio
   return solver;
 }
 
+// The first border of a chain that is no nearer to the data than this; of one stage, its right end.
+std::size_t border_at(const flow::Flow& flow, double depth) {
+  const auto size = static_cast<double>(flow.size());
+  return std::clamp<std::size_t>(static_cast<std::size_t>(std::ceil(depth * size - 1e-9)), 1,
+                                 flow.size());
+}
+
 Generated generate_stages(const flow::Flow& flow, std::size_t first, std::size_t last,
                           const Start& from, const flow::Given& given,
                           const GenerateOptions& options, const OnBatch& on_batch,
@@ -166,8 +192,13 @@ Generated generate_stages(const flow::Flow& flow, std::size_t first, std::size_t
   Generated out;
   std::vector<at::Tensor> parts;
   const auto steps = shared_steps(flow, options.solver);
-  const bool all = first == flow.size() && last == 0;
+  // Inside the chain only what begins at noise or was put on the way by start_on_the_way() has the
+  // law that the whole chain's path has there.
+  const bool all = last == 0 && (first == flow.size() || from.depth < 1);
   const auto whole = all ? whole_chain(flow, options.solver) : std::nullopt;
+  const double begin =
+      1 - (flow.is_chain() ? static_cast<double>(first) / static_cast<double>(flow.size())
+                           : from.depth);
   const at::Tensor& noise = from.noise;
   for (std::int64_t start = 0; start < noise.size(0) && !interrupted(); start += options.batch) {
     const std::int64_t count = std::min(options.batch, noise.size(0) - start);
@@ -180,15 +211,16 @@ Generated generate_stages(const flow::Flow& flow, std::size_t first, std::size_t
     std::int64_t nfe = 0;
     if (whole) {
       const Solution solution =
-          run_chain(flow, *whole, z, own, options, start == 0 ? observe : Observe{},
+          run_chain(flow, *whole, begin, z, own, options, start == 0 ? observe : Observe{},
                     step_noise(flow, keys, flow.size()));
       z = solution.sample;
       nfe = solution.nfe;
     }
     for (std::size_t n = whole ? last : first; n-- > last;) {
       const Solution solution =
-          run_stage(flow.stage(n), z, own, solver_of_stage(flow, options.solver, n, steps[n]),
-                    options.guidance, start == 0 ? observe : Observe{}, step_noise(flow, keys, n));
+          run_stage(flow.stage(n), flow.is_chain() ? 0 : begin, z, own,
+                    solver_of_stage(flow, options.solver, n, steps[n]), options.guidance,
+                    start == 0 ? observe : Observe{}, step_noise(flow, keys, n));
       z = solution.sample;
       nfe += solution.nfe;
     }
@@ -207,10 +239,28 @@ Start start_from(const flow::Flow& flow, std::vector<RandomKey> keys) {
   return {.noise = std::move(noise), .keys = std::move(keys)};
 }
 
+Start start_on_the_way(const flow::Flow& flow, const at::Tensor& items, Start start, double depth) {
+  if (flow.is_chain()) {
+    const std::size_t border = border_at(flow, depth);
+    if (border == flow.size()) return start;
+    const flow::Stage& stage = flow.stage(border);
+    const at::Tensor& lambda = stage.space().lambda;
+    start.noise = stage.space().combine(stage.step()->kept(lambda), items,
+                                        stage.step()->spread(lambda), start.noise);
+  } else {
+    const flow::Stage& stage = flow.stage(0);
+    if (stage.is_map() || depth >= 1) return start;
+    start.noise = stage.objective().noisy(items, start.noise, at::full({items.size(0)}, 1 - depth));
+  }
+  start.depth = depth;
+  return start;
+}
+
 Generated generate(const flow::Flow& flow, const Start& start, const flow::Given& given,
                    const GenerateOptions& options, const OnBatch& on_batch,
                    const Observe& observe) {
-  return generate_stages(flow, flow.size(), 0, start, given, options, on_batch, observe);
+  return generate_stages(flow, border_at(flow, start.depth), 0, start, given, options, on_batch,
+                         observe);
 }
 
 Generated generate(const flow::Flow& flow, const at::Tensor& noise, const flow::Given& given,

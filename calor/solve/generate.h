@@ -44,17 +44,24 @@ std::vector<RandomKey> sampling_keys(std::int64_t seed, std::int64_t first, std:
 
 // What items begin with.
 struct Start {
-  at::Tensor noise;             // [N, C, H, W] as the path has it at t = 0
+  at::Tensor noise;             // [N, C, H, W] as the path has it at t = 0, or states on the way
   std::vector<RandomKey> keys;  // [N]: the noise of an item's steps is a function of its key; for
                                 // solvers that draw none there may be no keys
+  double depth = 1;             // how far the states lie on the way from data (0) to noise (1)
 };
 // With the noise of these keys, too.
 Start start_from(const flow::Flow& flow, std::vector<RandomKey> keys);
+// Items [N, C, H, W] mixed with the start's noise by the exact law of the flow at this depth, for a
+// warm start: in a chain at the first border that is no nearer to the data, in a flow of one stage
+// at t = 1 - depth. Where there is no such place (the only stage is a map, or the border is noise)
+// the start is returned as it is.
+Start start_on_the_way(const flow::Flow& flow, const at::Tensor& items, Start start, double depth);
 
 // Fixed steps are shared among the stages of a chain in equal parts, at least one each. `observe`
 // sees every step of the first batch, if the solver has steps on the path (all but the adaptive
-// ones). Stops early, with the items made so far, where a signal asks for it. Error where a solver
-// draws noise and there are no keys.
+// ones). From a start on the way only the rest is run, with its share of the steps. Stops early,
+// with the items made so far, where a signal asks for it. Error where a solver draws noise and
+// there are no keys.
 Generated generate(const flow::Flow& flow, const Start& start, const flow::Given& given,
                    const GenerateOptions& options, const OnBatch& on_batch = {},
                    const Observe& observe = {});

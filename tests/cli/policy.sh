@@ -16,7 +16,7 @@ train=("$CALOR" train lfm-two-ways two-ways.npz "${small[@]}" train.steps=3)
 says 'chunk-unet' "$CALOR" info run
 roll() { "$CALOR" rollout "$@" --environment two-ways --episodes 4 --max-steps 9 --json --quiet; }
 roll run --video film.gif >one.json || fail "rollout"
-for key in environment episodes seed mean_best_reward success nfe milliseconds_per_decision interrupted video each; do
+for key in environment episodes seed mean_best_reward success nfe milliseconds_per_decision budget_ms late ways interrupted video each; do
   grep -q "\"$key\":" one.json || fail "the key $key: $(cat one.json)"
 done
 [[ $(head -c 6 film.gif) == GIF89a ]] || fail "film.gif"
@@ -25,6 +25,12 @@ roll run --workers 3 >three.json && diff <(sed -n '/"each"/,$p' one.json) <(sed 
   fail "three workers give other episodes than one"
 roll run --solver euler --steps 1 >euler.json && ! diff -q one.json euler.json >/dev/null || fail "--solver euler"
 roll run/model.safetensors >/dev/null || fail "a lone model file"
+for how in noise plan; do
+  roll run --warm-start "$how" >warm.json && ! diff -q one.json warm.json >/dev/null || fail "--warm-start $how"
+done
+says '0 later than 60000.0 ms' "$CALOR" rollout run --environment two-ways --episodes 1 --max-steps 2 --budget 60000 --solver euler
+expect 1 "the fewest" "$CALOR" rollout run --environment two-ways --episodes 1 --budget 0.001 --solver euler
+expect 2 "warm_start" "$CALOR" rollout run --environment two-ways --warm-start hot
 
 # Diffusion, the baseline: in 100 steps of DDPM, as its preset has it, and in 10 of DDIM.
 ddpm=("$CALOR" train ddpm-pusht-small two-ways.npz "${small[@]}" data.observations=state train.parts=1 train.steps=3)

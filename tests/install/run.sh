@@ -19,3 +19,14 @@ cmake --build "$work/build"
 
 echo "== run the consumer"
 "$work/build/consumer"
+
+echo "== build the examples, and let one control a tiny policy"
+cmake -S "$CALOR_SOURCE_DIR/examples" -B "$work/examples" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix" >"$work/examples.log"
+cmake --build "$work/examples"
+cd "$work"
+"$work/prefix/bin/calor" data record two-ways.npz --episodes 4 --quiet
+"$work/prefix/bin/calor" train lfm-two-ways two-ways.npz train.steps=2 train.batch=8 train.warmup=1 chunk.widths=[8,16] \
+  chunk.embedding=8 chunk.groups=4 push.rtol=0.1 push.atol=0.1 --run policy --quiet
+"$work/examples/control_loop" policy | tee loop.txt
+grep -q "evaluations a decision" loop.txt
+grep -q "after" loop.txt

@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 
 #include "calor/core/error.h"
@@ -127,6 +128,80 @@ TEST(Controller, ReportsBadObservationsAndHoldsTheLastAction) {
   }
   controller.observe(std::vector<double>{0, 0});
   EXPECT_EQ(controller.act().status, ActionStatus::decided);
+}
+
+TEST(Controller, StopsAfterABadObservationWhereAsked) {
+  Controller controller(untrained(), {.on_bad_observation = BadObservation::stop});
+  controller.reset(0);
+  EXPECT_EQ(controller.act().status, ActionStatus::not_observed);
+  controller.observe(std::vector<double>{0, 0});
+  EXPECT_EQ(controller.act().status, ActionStatus::decided);
+  controller.observe(std::vector<double>{NAN, 0});
+  EXPECT_EQ(controller.act().status, ActionStatus::bad_observation);
+  controller.observe(std::vector<double>{0, 0});
+  EXPECT_EQ(controller.act().status, ActionStatus::stopped);
+  EXPECT_TRUE(controller.act().values.empty());
+  controller.reset(0);
+  controller.observe(std::vector<double>{0, 0});
+  EXPECT_EQ(controller.act().status, ActionStatus::decided);
+}
+
+TEST(Controller, TakesAsManyStepsAsFitItsBudget) {
+  const auto policy = untrained();
+  policy->sampling.solver.steps = 4;
+  Controller patient(policy);
+  const Budget all = patient.fit_to_budget(1e6, 2);
+  EXPECT_EQ(all.nfe, 4);
+  EXPECT_EQ(all.steps, 4);
+  EXPECT_GT(all.worst_ms, 0);
+  patient.observe(std::vector<double>{0, 0});
+  EXPECT_FALSE(patient.act().late);
+  EXPECT_EQ(patient.decisions().front().nfe, 4);
+
+  Controller hasty(policy);
+  EXPECT_THROW(hasty.fit_to_budget(1e-6, 1), Error);  // nothing takes a nanosecond
+  Controller late(policy, {.budget_ms = 1e-6});
+  late.observe(std::vector<double>{0, 0});
+  EXPECT_TRUE(late.act().late);
+  EXPECT_FALSE(late.act().late);  // an action of the plan that is there
+
+  policy->sampling.solver.solver = solve::Solver::dopri5;
+  Controller adaptive(policy);
+  EXPECT_THROW(adaptive.fit_to_budget(1e6, 1), Error);
+}
+
+// The plans of two decisions in a row, by a network that says no velocity, so that a plan is what
+// it began with.
+std::array<at::Tensor, 2> two_plans(const ControlOptions& options) {
+  const auto policy = untrained();
+  policy->sampling.solver.steps = 8;
+  policy->flow->stage(0).network().parameters().flat().zero_();
+  Controller controller(policy, options);
+  controller.reset(5);
+  std::array<at::Tensor, 2> plans;
+  for (std::int64_t step = 0; step < 5; ++step) {
+    controller.observe(std::vector<double>{0, 0});
+    EXPECT_EQ(controller.act().status, ActionStatus::decided) << controller.error();
+    plans.at(static_cast<std::size_t>(step / 4)) = controller.plan();
+  }
+  EXPECT_EQ(controller.decisions().back().nfe,
+            options.warm_start == WarmStart::plan ? 6 : 8);  // three quarters of the way
+  return plans;
+}
+
+TEST(Controller, CanBeginWithWhatTheDecisionBeforeHad) {
+  const auto cold = two_plans({});
+  const auto noise = two_plans({.warm_start = WarmStart::noise});
+  const auto plan = two_plans({.warm_start = WarmStart::plan, .warm_depth = 0.75});
+  EXPECT_TRUE(at::equal(noise[0], cold[0]));
+  EXPECT_TRUE(at::equal(plan[0], cold[0]));
+  // Four actions are executed: the other four come first, the last four are new.
+  EXPECT_TRUE(at::allclose(noise[1].narrow(0, 0, 4), cold[0].narrow(0, 4, 4), 0, 1e-6));
+  EXPECT_TRUE(at::allclose(noise[1].narrow(0, 4, 4), cold[1].narrow(0, 4, 4), 0, 1e-6));
+  // The plan before, its last action held, at t = 1/4 of the linear path.
+  const at::Tensor moved =
+      at::cat({cold[0].narrow(0, 4, 4), cold[0].narrow(0, 7, 1).expand({4, 2})});
+  EXPECT_TRUE(at::allclose(plan[1], 0.25 * moved + 0.75 * cold[1], 0, 1e-5));
 }
 
 TEST(Rollout, DoesNotDependOnTheNumberOfWorkers) {

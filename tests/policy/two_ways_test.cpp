@@ -92,6 +92,18 @@ TEST(TwoWays, DisturbedDemonstrationsComeBack) {
   EXPECT_EQ(successes, 50);
 }
 
+TEST(TwoWays, SaysWhichWayWasTaken) {
+  for (const Way way : {Way::left, Way::right}) {
+    TwoWays environment;
+    environment.reset(3);
+    EXPECT_EQ(environment.way(), "");
+    while (!environment.over()) environment.step(two_ways_expert(environment.position(), way));
+    EXPECT_EQ(environment.way(), way == Way::left ? "left" : "right");
+    environment.reset(3);
+    EXPECT_EQ(environment.way(), "");
+  }
+}
+
 TEST(TwoWays, TheMeanOfTheWaysIsStuck) {
   TwoWays environment;
   environment.reset(5);

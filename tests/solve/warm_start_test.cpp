@@ -1,0 +1,36 @@
+// Starts on the way from noise to data: the law there in closed form, and what is run from it.
+#include <gtest/gtest.h>
+
+#include "tests/support/golden.h"
+#include "tests/support/linear_flow.h"
+
+namespace calor::solve {
+namespace {
+
+// gammas 0.1, 0.3 and a free stage: at border 1 e^-0.1, at border 2 e^-0.4 of the data is left.
+TEST(WarmStart, OfAChainIsAtABorder) {
+  const auto teacher = test::linear_teacher();
+  const flow::Flow& flow = *teacher.flow;
+  const at::Tensor x = at::randn({5, 2, 1, 1}, at::detail::createCPUGenerator(1));
+  const Start cold = start_from(flow, sampling_keys(0, 0, 5));
+  GenerateOptions options = options_from_notes(teacher.notes, "test");
+  const flow::Given given{.labels = at::zeros({5}, at::kLong), .condition = {}};
+  for (const auto& [depth, border, time] :
+       {std::tuple{0.2, std::size_t{1}, 0.1}, {0.34, std::size_t{2}, 0.4}}) {
+    const Start warm = start_on_the_way(flow, x, cold, depth);
+    const double kept = std::exp(-time);
+    test::expect_close(warm.noise, kept * x + std::sqrt(1 - kept * kept) * cold.noise, 1e-6,
+                       "states");
+    const Generated made = generate(flow, warm, given, options);
+    const at::Tensor map = test::linear_map(0, border - 1).to(at::kFloat);
+    test::expect_close(made.items.flatten(1), at::mm(warm.noise.flatten(1), map.t()), 1e-4,
+                       "items");
+    EXPECT_LT(made.nfe, generate(flow, cold, given, options).nfe);
+  }
+  const Start none = start_on_the_way(flow, x, cold, 0.9);  // the border beyond is noise
+  EXPECT_TRUE(at::equal(none.noise, cold.noise));
+  EXPECT_EQ(none.depth, 1);
+}
+
+}  // namespace
+}  // namespace calor::solve
