@@ -39,7 +39,7 @@ roll ddpm >ddpm.json && grep -q '"nfe": *100' ddpm.json || fail "DDPM-100: $(cat
 roll ddpm --workers 3 >ddpm3.json && diff <(sed -n '/"each"/,$p' ddpm.json) <(sed -n '/"each"/,$p' ddpm3.json) ||
   fail "three workers give other episodes of DDPM than one"
 roll ddpm --solver spectral-1 --steps 10 >ddim.json && grep -q '"nfe": *10[.,]' ddim.json || fail "DDIM-10: $(cat ddim.json)"
-roll ddpm --solver spectral-1 --steps 10 --grid uniform >uniform.json || fail "--grid uniform"
+roll ddpm --solver spectral-1 --steps 10 --grid leading >leading.json || fail "--grid leading"
 expect 2 "sample.grid" "$CALOR" rollout ddpm --environment two-ways --grid even
 
 expect 2 "rollout" "$CALOR" sample run

@@ -90,6 +90,7 @@ TEST(Presets, BaselinesOfPoliciesAreDiffusion) {
     EXPECT_EQ(config.model.objective.loss, objective::Quantity::eps);
     EXPECT_EQ(config.sampling.solver.solver, solve::Solver::ancestral);
     EXPECT_EQ(config.sampling.solver.steps, 100);
+    EXPECT_EQ(config.sampling.solver.grid, solve::GridKind::uniform);
     EXPECT_TRUE(config.sampling.solver.clip_data);
   }
 }
