@@ -59,10 +59,17 @@ std::unique_ptr<net::Network> make_network(const ModelOptions& all, std::size_t 
                                            const data::ItemSpec& items) {
   const net::PictureShape shape = shape_of(items);
   const ModelOptions options = all.of_stage(index);
-  if (options.kind == net::NetworkKind::jit) return net::make_jit(options.net, shape);
-  if (options.kind == net::NetworkKind::unet) return net::make_unet(options.unet, shape);
-  if (options.kind == net::NetworkKind::chunk_unet) {
-    return net::make_chunk_unet(options.chunk, shape, items.condition_width);
+  switch (options.kind) {
+    case net::NetworkKind::jit:
+      return net::make_jit(options.net, shape);
+    case net::NetworkKind::unet:
+      return net::make_unet(options.unet, shape);
+    case net::NetworkKind::chunk_unet:
+      return net::make_chunk_unet(options.chunk, shape, items.condition_width);
+    case net::NetworkKind::chunk_transformer:
+      return net::make_chunk_transformer(options.chunk_transformer, shape, items.condition_width);
+    case net::NetworkKind::mlp:
+      break;
   }
   return net::make_mlp(options.mlp, shape, items.condition_width);
 }

@@ -45,6 +45,7 @@ double dropout_of(const flow::ModelOptions& model) {
     case net::NetworkKind::mlp:
       return model.mlp.dropout;
     case net::NetworkKind::chunk_unet:
+    case net::NetworkKind::chunk_transformer:
       break;
   }
   return 0;

@@ -18,7 +18,7 @@ TEST(Presets, AllAreWhole) {
     EXPECT_FALSE(config::preset_summary(toml).empty());
     data::ItemSpec items{.channels = 6, .height = 1, .width = 1, .class_names = {}};
     items.kind = data::ItemKind::rows;
-    if (config.model.kind == net::NetworkKind::chunk_unet) {
+    if (net::is_for_chunks(config.model.kind)) {
       items.width = config.data.demonstrations.chunk;
       items.condition_width = 40;
     } else if (config.model.kind != net::NetworkKind::mlp) {
