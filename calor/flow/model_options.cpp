@@ -15,6 +15,7 @@ void ModelOptions::declare(config::Options& options) {
   mlp.declare(options);
   chunk.declare(options);
   chunk_transformer.declare(options);
+  vision.declare(options);
 }
 
 void GuidanceOptions::declare(config::Options& options) {

@@ -72,8 +72,11 @@ class TransformerBlock {
 class ChunkTransformer final : public Network {
  public:
   ChunkTransformer(const ChunkTransformerOptions& options, const PictureShape& shape,
-                   std::int64_t condition);
+                   std::int64_t condition, const PictureInput& pictures);
   at::Tensor forward(const NetworkInput& input, ForwardContext& context) override;
+  at::Tensor encode(const at::Tensor& numbers, const at::Tensor& pictures) const override {
+    return condition_.encode(numbers, pictures, precision_);
+  }
 
  private:
   // Of time and observation, after SiLU: [N, D].
@@ -90,8 +93,9 @@ class ChunkTransformer final : public Network {
 };
 
 ChunkTransformer::ChunkTransformer(const ChunkTransformerOptions& options,
-                                   const PictureShape& shape, std::int64_t condition)
-    : options_(options), shape_(shape), condition_(condition) {
+                                   const PictureShape& shape, std::int64_t condition,
+                                   const PictureInput& pictures)
+    : options_(options), shape_(shape), condition_(parameters_, condition, pictures) {
   check_chunk_transformer(options, shape);
   const std::int64_t d = options.width;
   tokens_ = Linear(parameters_, "tokens", shape.channels, d);
@@ -110,7 +114,7 @@ at::Tensor ChunkTransformer::embed(const NetworkInput& input, at::ScalarType typ
   const at::Tensor t = input.t.to(type) * options_.time_scale;
   const at::Tensor time = (*time_)(geometric_sinusoids(t, options_.width), precision_);
   if (!observation_) return at::silu(time);
-  return at::silu(time + (*observation_)(condition_(input, type), precision_));
+  return at::silu(time + (*observation_)(condition_(input, type, precision_), precision_));
 }
 
 at::Tensor ChunkTransformer::forward(const NetworkInput& input, ForwardContext& context) {
@@ -151,8 +155,9 @@ void check_chunk_transformer(const ChunkTransformerOptions& options, const Pictu
 }
 
 std::unique_ptr<Network> make_chunk_transformer(const ChunkTransformerOptions& options,
-                                                const PictureShape& shape, std::int64_t condition) {
-  return std::make_unique<ChunkTransformer>(options, shape, condition);
+                                                const PictureShape& shape, std::int64_t condition,
+                                                const PictureInput& pictures) {
+  return std::make_unique<ChunkTransformer>(options, shape, condition, pictures);
 }
 
 }  // namespace calor::net

@@ -26,6 +26,7 @@
 #include "calor/config/options.h"
 #include "calor/net/jit.h"
 #include "calor/net/network.h"
+#include "calor/net/picture_encoder.h"
 
 namespace calor::net {
 
@@ -43,10 +44,11 @@ struct ChunkTransformerOptions {
 // UsageError where the options do not fit each other or the chunk.
 void check_chunk_transformer(const ChunkTransformerOptions& options, const PictureShape& shape);
 
-// The network with parameters declared but not drawn, for `condition` numbers beside each chunk (0:
-// none). It computes in the type of its parameters, and in bf16 products where its precision says
-// so.
+// The network with parameters declared but not drawn, for `condition` numbers (0: none) and
+// `pictures` beside each chunk. It computes in the type of its parameters, and in bf16 products
+// where its precision says so.
 std::unique_ptr<Network> make_chunk_transformer(const ChunkTransformerOptions& options,
-                                                const PictureShape& shape, std::int64_t condition);
+                                                const PictureShape& shape, std::int64_t condition,
+                                                const PictureInput& pictures = {});
 
 }  // namespace calor::net

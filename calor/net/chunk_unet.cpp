@@ -96,8 +96,12 @@ struct ChunkLevel {
 
 class ChunkUnet final : public Network {
  public:
-  ChunkUnet(const ChunkUnetOptions& options, const PictureShape& shape, std::int64_t condition);
+  ChunkUnet(const ChunkUnetOptions& options, const PictureShape& shape, std::int64_t condition,
+            const PictureInput& pictures);
   at::Tensor forward(const NetworkInput& input, ForwardContext& context) override;
+  at::Tensor encode(const at::Tensor& numbers, const at::Tensor& pictures) const override {
+    return condition_.encode(numbers, pictures, precision_);
+  }
 
  private:
   ChunkLevel make_level(const std::string& name, std::int64_t in, std::int64_t out);
@@ -115,8 +119,8 @@ class ChunkUnet final : public Network {
 
 // Parameters are declared in the published order.
 ChunkUnet::ChunkUnet(const ChunkUnetOptions& options, const PictureShape& shape,
-                     std::int64_t condition)
-    : options_(options), shape_(shape), condition_(condition) {
+                     std::int64_t condition, const PictureInput& pictures)
+    : options_(options), shape_(shape), condition_(parameters_, condition, pictures) {
   check_chunk_unet(options, shape);
   const std::int64_t levels = options.levels(), e = options.embedding;
   const std::int64_t coarsest = options.width(levels - 1), finest = options.width(0);
@@ -154,7 +158,8 @@ at::Tensor ChunkUnet::embed(const NetworkInput& input, at::ScalarType type) cons
   const at::Tensor features = geometric_sinusoids(t, options_.embedding);
   const at::Tensor inner = at::mish(time_in_(features, precision_));
   const at::Tensor time = time_out_(inner, precision_).to(type);
-  return at::mish(condition_.width() > 0 ? at::cat({time, condition_(input, type)}, 1) : time);
+  return at::mish(condition_.width() > 0 ? at::cat({time, condition_(input, type, precision_)}, 1)
+                                         : time);
 }
 
 at::Tensor ChunkUnet::forward(const NetworkInput& input, ForwardContext& context) {
@@ -183,8 +188,8 @@ at::Tensor ChunkUnet::forward(const NetworkInput& input, ForwardContext& context
 }  // namespace
 
 std::unique_ptr<Network> make_chunk_unet(const ChunkUnetOptions& options, const PictureShape& shape,
-                                         std::int64_t condition) {
-  return std::make_unique<ChunkUnet>(options, shape, condition);
+                                         std::int64_t condition, const PictureInput& pictures) {
+  return std::make_unique<ChunkUnet>(options, shape, condition, pictures);
 }
 
 }  // namespace calor::net

@@ -31,6 +31,27 @@ std::shared_ptr<Policy> Policy::load(const std::filesystem::path& run, at::Devic
   return policy;
 }
 
+namespace {
+
+bool is_picture(const at::Tensor& picture, const data::ObservedShape& shape) {
+  if (shape.count == 0) return !picture.defined();
+  return picture.defined() && picture.scalar_type() == at::kByte &&
+         picture.sizes() == at::IntArrayRef{shape.channels, shape.height, shape.width};
+}
+
+// The newest at the end; the first stands for those before it.
+template <class T>
+void remember(std::vector<T>& history, std::size_t length, const T& newest) {
+  if (history.empty()) {
+    history.assign(length, newest);
+    return;
+  }
+  std::rotate(history.begin(), history.begin() + 1, history.end());
+  history.back() = newest;
+}
+
+}  // namespace
+
 Controller::Controller(std::shared_ptr<const Policy> policy) : policy_(std::move(policy)) {}
 
 Controller Controller::load(const std::filesystem::path& run, at::Device device) {
@@ -40,6 +61,7 @@ Controller Controller::load(const std::filesystem::path& run, at::Device device)
 void Controller::reset(std::uint64_t seed) {
   seed_ = seed;
   history_.clear();
+  pictures_.clear();
   bad_observation_ = false;
   plan_ = at::Tensor();
   used_ = 0;
@@ -48,20 +70,17 @@ void Controller::reset(std::uint64_t seed) {
   error_.clear();
 }
 
-void Controller::observe(std::span<const double> observation) noexcept {
+void Controller::observe(std::span<const double> observation) noexcept { observe(observation, {}); }
+
+void Controller::observe(std::span<const double> observation, const at::Tensor& picture) noexcept {
   const auto expected = static_cast<std::size_t>(policy_->observation_size());
   bad_observation_ =
-      observation.size() != expected ||
+      observation.size() != expected || !is_picture(picture, policy_->pictures()) ||
       !std::ranges::all_of(observation, [](double value) { return std::isfinite(value); });
   if (bad_observation_) return;
   const auto length = static_cast<std::size_t>(policy_->codec.options.history);
-  const std::vector<double> newest(observation.begin(), observation.end());
-  if (history_.empty()) {
-    history_.assign(length, newest);
-    return;
-  }
-  std::rotate(history_.begin(), history_.begin() + 1, history_.end());
-  history_.back() = newest;
+  remember(history_, length, std::vector<double>(observation.begin(), observation.end()));
+  if (picture.defined()) remember(pictures_, length, picture.clone());
 }
 
 Action Controller::act() noexcept {
@@ -93,8 +112,10 @@ void Controller::decide() {
   const RandomKey key = random_key(seed_, RandomUse::sampling_noise)
                             .child(static_cast<std::uint64_t>(decisions_.size()));
   const at::Tensor noise = policy.flow->initial_noise(std::span(&key, 1));
-  const flow::Given given{.labels = at::zeros({1}, at::kLong),
-                          .condition = at::cat(seen).unsqueeze(0).to(at::kFloat)};
+  const flow::Given given{
+      .labels = at::zeros({1}, at::kLong),
+      .condition = at::cat(seen).unsqueeze(0).to(at::kFloat),
+      .pictures = pictures_.empty() ? at::Tensor() : at::stack(pictures_).unsqueeze(0)};
   const auto made = solve::generate(*policy.flow, noise, given, policy.sampling);
   if (made.items.size(0) == 0) throw Error("a whole plan", "stopped by a signal", "start again");
   if (!at::isfinite(made.items).all().item<bool>()) {

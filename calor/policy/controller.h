@@ -30,7 +30,8 @@ namespace calor::policy {
 enum class ActionStatus {
   decided,          // an action of the plan
   not_observed,     // nothing was observed since reset(): no action
-  bad_observation,  // the last observation had another size or a number that is not finite
+  bad_observation,  // the last observation had another size, a number that is not finite, or a
+                    // picture of another shape or none where one is observed
   failed,           // the sampler could not make a plan: see Controller::error()
 };
 
@@ -57,6 +58,8 @@ struct Policy {
 
   std::int64_t action_size() const { return codec.actions.width(); }
   std::int64_t observation_size() const { return codec.observations.width(); }
+  // The picture that is observed in each step; count 0: none.
+  const data::ObservedShape& pictures() const { return flow->items().observed; }
 };
 
 class Controller {
@@ -70,6 +73,9 @@ class Controller {
   // The newest observation, in the units of the demonstrations. The first of an episode stands for
   // those before it, too.
   void observe(std::span<const double> observation) noexcept;
+  // The same for a policy of pictures: `observation` has the other numbers, in their order, and
+  // `picture` is uint8 [C, H, W].
+  void observe(std::span<const double> observation, const at::Tensor& picture) noexcept;
 
   // The next action of the plan; a decision where the plan is used up.
   Action act() noexcept;
@@ -87,6 +93,7 @@ class Controller {
   std::shared_ptr<const Policy> policy_;
   std::uint64_t seed_ = 0;
   std::vector<std::vector<double>> history_;  // oldest first
+  std::vector<at::Tensor> pictures_;          // likewise
   bool bad_observation_ = false;
   at::Tensor plan_;
   std::int64_t used_ = 0;  // actions of the plan that were carried out
