@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "app/command.h"
+#include "calor/core/error.h"
 #include "calor/data/open.h"
 #include "calor/data/point_sets.h"
 #include "calor/data/training_data.h"
@@ -112,26 +113,49 @@ nlohmann::ordered_json inspect_points(const Globals& globals, data::DataOptions 
           {"preview", preview}};
 }
 
+// Pictures of demonstrations, uint8 [steps, H, W, C], from all over them.
+void write_pictures(const Globals& globals, const at::Tensor& pictures, const std::string& file) {
+  require_usage(pictures.defined(), "pictures among the observations for --out", "none",
+                "name their array in --observations, or leave --out out");
+  const std::int64_t count = std::min<std::int64_t>(64, pictures.size(0));
+  const at::Tensor steps = at::arange(count, at::kLong) * pictures.size(0) / count;
+  const at::Tensor shown = pictures.index_select(0, steps.to(at::kLong)).permute({0, 3, 1, 2});
+  io::write_png(file, report::tile(shown.contiguous(), 0, 48));
+  say(globals, "preview: " + file);
+}
+
 nlohmann::ordered_json inspect_demonstrations(const Globals& globals,
-                                              const data::DataOptions& options) {
+                                              const data::DataOptions& options,
+                                              const std::string& preview) {
   nlohmann::ordered_json arrays = nlohmann::json::array();
   for (const auto& array : data::list_demonstrations(data::path_of_source(options.source))) {
-    answer(globals, fmt::format("  {:<16} {:<8} [{}]", array.name, c10::toString(array.type),
-                                fmt::join(array.shape, ", ")));
-    arrays.push_back(
-        {{"name", array.name}, {"type", c10::toString(array.type)}, {"shape", array.shape}});
+    answer(globals,
+           fmt::format("  {:<16} {:<8} [{}]{}", array.name, c10::toString(array.type),
+                       fmt::join(array.shape, ", "), array.is_pictures() ? "  pictures" : ""));
+    arrays.push_back({{"name", array.name},
+                      {"type", c10::toString(array.type)},
+                      {"shape", array.shape},
+                      {"pictures", array.is_pictures()}});
   }
   const data::Demonstrations all = data::open_demonstrations(options);
+  const at::Tensor& seen = all.pictures;
   std::vector<std::int64_t> lengths;
   for (std::int64_t i = 0; i < all.episodes(); ++i) lengths.push_back(all.end(i) - all.begin(i));
   std::ranges::sort(lengths);
   answer(globals,
          fmt::format("{} episodes of {} to {} steps (median {}), {} in all; actions of {} numbers; "
-                     "observed by default: {}, {} numbers",
+                     "observed: {}, {} numbers{}",
                      lengths.size(), lengths.front(), lengths.back(), lengths[lengths.size() / 2],
                      report::grouped(all.ends.back()), all.actions.size(1),
-                     options.demonstrations.observations, all.observations.size(1)));
-  return {{"arrays", arrays}, {"episodes", lengths.size()}, {"steps", all.ends.back()}};
+                     options.demonstrations.observations, all.observations.size(1),
+                     seen.defined() ? fmt::format(" and a picture of {} x {} x {}", seen.size(1),
+                                                  seen.size(2), seen.size(3))
+                                    : std::string()));
+  if (!preview.empty()) write_pictures(globals, seen, preview);
+  return {{"arrays", arrays},
+          {"episodes", lengths.size()},
+          {"steps", all.ends.back()},
+          {"preview", preview}};
 }
 
 nlohmann::ordered_json inspect_any(const Globals& globals, const data::DataOptions& options,
@@ -142,7 +166,7 @@ nlohmann::ordered_json inspect_any(const Globals& globals, const data::DataOptio
     case data::SourceKind::points:
       return inspect_points(globals, options, preview);
     case data::SourceKind::demonstrations:
-      return inspect_demonstrations(globals, options);
+      return inspect_demonstrations(globals, options, preview);
     case data::SourceKind::pictures:
       break;
   }
@@ -163,7 +187,7 @@ void add_data(CLI::App& program, Globals& globals) {
 
   struct Recording {
     std::string out;
-    std::int64_t episodes = 200, seed = 0;
+    std::int64_t episodes = 200, seed = 0, pictures = 0;
     double disturbance = 0.02;
   };
   const auto recording = std::make_shared<Recording>();
@@ -183,9 +207,15 @@ void add_data(CLI::App& program, Globals& globals) {
                   "deviation of the noise that moves the point off the expert's way")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  record
+      .add_option("--pictures", recording->pictures,
+                  "side in pixels of pictures of each step, in the array \"img\"; 0: none")
+      ->check(CLI::Range(0, 512))
+      ->capture_default_str();
   set_work(record, globals, [&globals, recording] {
-    const auto arrays = policy::two_ways_demonstrations(
-        static_cast<std::uint32_t>(recording->seed), recording->episodes, recording->disturbance);
+    const auto arrays = policy::two_ways_demonstrations(static_cast<std::uint32_t>(recording->seed),
+                                                        recording->episodes, recording->disturbance,
+                                                        recording->pictures);
     io::write_npz(recording->out, arrays);
     say(globals, fmt::format("{} episodes, {} steps: {}", recording->episodes,
                              arrays.front().second.size(0), recording->out));
@@ -196,20 +226,20 @@ void add_data(CLI::App& program, Globals& globals) {
 
   auto options = std::make_shared<data::DataOptions>();
   auto preview = std::make_shared<std::string>();
-  CLI::App& look =
-      add_command(command, globals, "inspect", "Count, sizes, classes or columns of a set.",
-                  "  calor data inspect mnist\n"
-                  "  calor data inspect houses.csv --columns \"zip:categorical\"\n"
-                  "  calor data inspect rose --out rose.png\n"
-                  "  calor data inspect pusht\n"
-                  "  calor data inspect pictures/ --size 64 --out preview.png");
+  CLI::App& look = add_command(
+      command, globals, "inspect", "Count, sizes, classes or columns of a set.",
+      "  calor data inspect mnist\n"
+      "  calor data inspect houses.csv --columns \"zip:categorical\"\n"
+      "  calor data inspect rose --out rose.png\n"
+      "  calor data inspect pusht-pictures --observations \"img state[0:2]\" --out frames.png\n"
+      "  calor data inspect pictures/ --size 64 --out preview.png");
   look.add_option("path", options->source, "a known name or a path")->required();
   look.add_option("--size", options->size, "side in pixels after resize and centre crop")
       ->check(CLI::Range(0, 16384));
   look.add_option("--columns", options->table.columns,
                   "table: types, as \"age:integer, zip:categorical, id:ignore\"");
   look.add_option("--observations", options->demonstrations.observations,
-                  "demonstrations: arrays, as \"keypoint state[0:2]\"");
+                  "demonstrations: arrays, as \"keypoint state[0:2]\" or \"img\"");
   look.add_option("--actions", options->demonstrations.actions, "demonstrations: the array");
   look.add_option("--out", *preview, "write a grid of pictures, or the points, to this PNG");
   set_work(look, globals,

@@ -78,6 +78,13 @@ void describe_rows(const Globals& globals, const std::filesystem::path& file,
                               items.condition_width > 0
                                   ? fmt::format(", given {} others", items.condition_width)
                                   : std::string()));
+  if (items.observed.count > 0) {
+    const auto& [count, channels, height, width] = items.observed;
+    answer(globals, fmt::format("given {} pictures of {} x {} pixels, {} channels", count, height,
+                                width, channels));
+    object["observed_pictures"] = {
+        {"count", count}, {"channels", channels}, {"height", height}, {"width", width}};
+  }
   object["rows"] = {{"numbers", items.channels},
                     {"condition_width", items.condition_width},
                     {"class_names", items.class_names}};

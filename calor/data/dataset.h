@@ -14,6 +14,14 @@ namespace calor::data {
 // pixel, so that paths, losses and samplers are the same code for both.
 enum class ItemKind { pictures, rows };
 
+// Pictures that an item is conditioned on: of its last `count` observed steps, C bytes a pixel.
+struct ObservedShape {
+  std::int64_t count = 0;  // 0: none
+  std::int64_t channels = 0, height = 0, width = 0;
+
+  bool operator==(const ObservedShape&) const = default;
+};
+
 // What a model must know of the items it is made for; it travels in the model file.
 struct ItemSpec {
   std::int64_t channels = 0;  // pictures: 1 (grey) or 3 (RGB); rows: d
@@ -23,6 +31,7 @@ struct ItemSpec {
   ItemKind kind = ItemKind::pictures;
   std::int64_t condition_width = 0;  // numbers that an item is conditioned on; 0: none
   bool dequantised = false;          // pictures: bytes made continuous (dequantise.h)
+  ObservedShape observed = {};       // pictures that an item is conditioned on
 
   std::int64_t classes() const { return static_cast<std::int64_t>(class_names.size()); }
   std::int64_t numbers() const { return channels * height * width; }
@@ -35,7 +44,16 @@ struct Batch {
   at::Tensor items;                   // uint8 or fp32 [batch, channels, height, width]
   at::Tensor labels;                  // int64 [batch]
   at::Tensor condition;               // fp32 [batch, condition_width], or undefined
+  at::Tensor pictures = {};           // uint8 [batch, count, C, H, W] (ObservedShape), or undefined
   std::vector<std::int64_t> indices;  // of the items in the set
+};
+
+// The pictures that the items of a set are conditioned on, each held once: windows that overlap
+// share them.
+struct ObservedPictures {
+  at::Tensor frames;     // uint8 [steps, H, W, C], or undefined
+  at::Tensor rows;       // int64 [n, count]: the frames of each item, oldest first
+  std::string checksum;  // of the frames, which are too many to be read at each checkpoint
 };
 
 class Dataset {
@@ -48,9 +66,12 @@ class Dataset {
   // The class of item i, 0 where the set has no labels.
   virtual std::int64_t label(std::int64_t i) const = 0;
 
-  // Items, labels and conditions of `batch.indices`, on the calling thread alone. Position
-  // `first_position` + k of the run, and the seed, decide what is random about the k-th (flips).
-  // Safe to call from several threads.
+  // The pictures that items are conditioned on, where the spec has some.
+  virtual ObservedPictures observed() const { return {}; }
+
+  // Items, labels, conditions and observed pictures of `batch.indices`, on the calling thread
+  // alone. Position `first_position` + k of the run, and the seed, decide what is random about the
+  // k-th (flips). Safe to call from several threads.
   virtual void fill(Batch& batch, std::int64_t first_position, std::uint64_t seed,
                     bool flip) const = 0;
 
@@ -69,10 +90,11 @@ class ImageDataset : public Dataset {
 };
 
 // Items in fp32, or fp16 in memory and fp32 where they are used, [n, channels, height, width] or
-// [n, d] for rows: particles, points, encoded rows. `labels` int64 [n] and `condition` fp32 [n, c]
-// where the spec has them. Nothing is copied.
+// [n, d] for rows: particles, points, encoded rows. `labels` int64 [n], `condition` fp32 [n, c] and
+// `pictures` where the spec has them. Nothing is copied.
 std::shared_ptr<Dataset> make_float_dataset(ItemSpec spec, at::Tensor items, at::Tensor labels = {},
-                                            at::Tensor condition = {});
+                                            at::Tensor condition = {},
+                                            ObservedPictures pictures = {});
 
 // Each picture of a set and, after all of them, each one mirrored left-right: 2 n items.
 std::shared_ptr<const Dataset> with_mirrored(std::shared_ptr<const Dataset> pictures);

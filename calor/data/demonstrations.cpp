@@ -8,11 +8,13 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <sstream>
 #include <string_view>
 
 #include "calor/core/error.h"
 #include "calor/io/archive.h"
+#include "calor/io/byte_values.h"
 #include "calor/io/bytes.h"
 #include "calor/io/npy.h"
 #include "calor/io/zarr.h"
@@ -28,6 +30,8 @@ constexpr const char* ends_name = "episode_ends";
 struct Wanted {
   std::string name;
   std::int64_t first = 0, last = -1;  // -1: to the end
+
+  bool whole() const { return last < 0; }
 };
 
 // The whole text as a number from 0 to 10^9; -1 where it is none.
@@ -95,14 +99,25 @@ class Store {
     return out;
   }
 
-  void load(const std::vector<std::string>& names) {
+  // Those in `pictures`, too, as bytes.
+  void load(const std::vector<std::string>& names, const std::set<std::string>& pictures) {
     std::vector<std::string> present;
     for (const auto& array : list()) present.push_back(array.name);
     for (const std::string& name : names) require_present(name, present);
-    if (!zarr_) return;
+    if (!zarr_) {
+      for (const std::string& name : pictures) {
+        at::Tensor& array = arrays_.at(name);
+        array = io::as_byte_values(array, fmt::format("{}, array '{}'", path_.string(), name));
+      }
+      return;
+    }
     std::vector<std::string> full;
+    std::set<std::string> bytes;
     for (const std::string& name : names) full.push_back(full_name(name));
-    for (auto& [name, array] : io::read_zarr(path_, full)) arrays_[short_name(name)] = array;
+    for (const std::string& name : pictures) bytes.insert(full_name(name));
+    for (auto& [name, array] : io::read_zarr(path_, full, bytes)) {
+      arrays_[short_name(name)] = array;
+    }
   }
 
   const at::Tensor& at(const std::string& name) const { return arrays_.at(name); }
@@ -151,6 +166,36 @@ at::Tensor as_columns(const at::Tensor& array, const Wanted& wanted, const std::
                 "repair or leave out those episodes");
   }
   return columns;
+}
+
+// The one array of pictures that is wanted, as the file has it; none where only numbers are.
+std::optional<DemonstrationArray> find_pictures(const std::vector<Wanted>& wanted,
+                                                const std::vector<DemonstrationArray>& arrays) {
+  std::optional<DemonstrationArray> found;
+  for (const Wanted& one : wanted) {
+    const auto array = std::ranges::find(arrays, one.name, &DemonstrationArray::name);
+    if (array == arrays.end() || !array->is_pictures() || !one.whole()) continue;
+    require_usage(!found, "one array of pictures in data.observations",
+                  fmt::format("'{}' and '{}'", found ? found->name : "", one.name),
+                  "leave one out, or save both side by side as one wider picture");
+    found = *array;
+  }
+  return found;
+}
+
+// uint8 [steps, H, W, C]. Floats from 0 to 1 would be black after rounding.
+void check_pictures(const at::Tensor& pictures, const DemonstrationArray& array,
+                    const std::string& origin) {
+  const std::int64_t channels = array.shape.at(3);
+  if (channels != 1 && channels != 3) {
+    throw Error(fmt::format("pictures '{}' [steps, height, width, 1 or 3]", array.name),
+                fmt::format("{}: {}", origin, io::shape_text(array.shape)),
+                "save grey or RGB pictures with the colours last; numbers that are no picture are "
+                "observed by their columns, as \"grid[0:48]\"");
+  }
+  if (!at::isFloatingType(array.type) || pictures.max().item<std::uint8_t>() > 1) return;
+  throw Error(fmt::format("pictures '{}' with values from 0 to 255", array.name),
+              fmt::format("{}: floats of 1 at most", origin), "save them times 255, or as bytes");
 }
 
 void check_steps(const at::Tensor& array, const std::string& name, std::int64_t steps,
@@ -231,17 +276,23 @@ Demonstrations read_demonstrations(const fs::path& path, const DemonstrationOpti
   Store store(path);
   std::vector<std::string> names{options.actions, ends_name};
   for (const Wanted& one : wanted) names.push_back(one.name);
-  store.load(names);
+  const auto pictures = find_pictures(wanted, store.list());
+  store.load(names, pictures ? std::set{pictures->name} : std::set<std::string>{});
   const std::string origin = path.string();
   Demonstrations out;
   out.ends = read_ends(store.at(ends_name), origin);
   const std::int64_t steps = out.ends.back();
   check_steps(store.at(options.actions), options.actions, steps, origin);
   out.actions = as_columns(store.at(options.actions), {.name = options.actions}, origin);
-  std::vector<at::Tensor> parts;
+  std::vector<at::Tensor> parts{at::empty({steps, 0}, at::kFloat)};
   for (const Wanted& one : wanted) {
     check_steps(store.at(one.name), one.name, steps, origin);
-    parts.push_back(as_columns(store.at(one.name), one, origin));
+    if (pictures && one.whole() && one.name == pictures->name) {
+      out.pictures = store.at(one.name).contiguous();
+      check_pictures(out.pictures, *pictures, origin);
+    } else {
+      parts.push_back(as_columns(store.at(one.name), one, origin));
+    }
   }
   out.observations = at::cat(parts, 1);
   return out;
@@ -273,7 +324,8 @@ Windows cut_windows(const Demonstrations& d, std::span<const std::int64_t> episo
   const at::Tensor seen = observations.to_unit(rows_of(d.observations, observation_rows));
   return {.chunks =
               acts.view({windows, options.chunk, width}).transpose(1, 2).unsqueeze(2).contiguous(),
-          .observations = seen.reshape({windows, -1})};
+          .observations = seen.reshape({windows, options.history * d.observations.size(1)}),
+          .rows = at::tensor(observation_rows, at::kLong).view({windows, options.history})};
 }
 
 std::string PolicyCodec::to_json() const {
@@ -288,6 +340,7 @@ std::string PolicyCodec::to_json() const {
 }
 
 PolicyCodec PolicyCodec::from_json(const std::string& text, const std::string& origin) {
+  std::string found = "no actions";
   try {
     const auto json = nlohmann::json::parse(text);
     PolicyCodec codec;
@@ -299,11 +352,12 @@ PolicyCodec PolicyCodec::from_json(const std::string& text, const std::string& o
     json.at("execute").get_to(options.execute);
     codec.actions = RangeScaler::from_json(json.at("action_range").dump(), origin);
     codec.observations = RangeScaler::from_json(json.at("observation_range").dump(), origin);
-    return codec;
+    if (codec.actions.width() > 0) return codec;
   } catch (const nlohmann::json::exception& error) {
-    throw Error("the description of a policy", fmt::format("{}: {}", origin, error.what()),
-                "the model file is damaged: make it again from its run");
+    found = error.what();
   }
+  throw Error("the description of a policy", fmt::format("{}: {}", origin, found),
+              "the model file is damaged: make it again from its run");
 }
 
 }  // namespace calor::data

@@ -5,6 +5,8 @@
 // or zip of one) that holds, for all episodes one after another,
 //     action         [steps, A]         floating point or integers
 //     NAME           [steps, ...]       any observations, flattened to [steps, O]
+//     NAME           [steps, H, W, C]   pictures, grey (C = 1) or RGB (3), values 0 to 255: bytes,
+//                                       or floats of these values
 //     episode_ends   [episodes]         integers: one past the last step of each, ascending
 // in a zarr store under data/ (data/action, data/NAME) and meta/ (meta/episode_ends).
 #pragma once
@@ -35,7 +37,8 @@ struct DemonstrationOptions {
 
 struct Demonstrations {
   at::Tensor actions;              // fp32 [steps, A]
-  at::Tensor observations;         // fp32 [steps, O]
+  at::Tensor observations;         // fp32 [steps, O], O = 0 where only pictures are observed
+  at::Tensor pictures = {};        // uint8 [steps, H, W, C], or undefined
   std::vector<std::int64_t> ends;  // one past the last step of each episode
 
   std::int64_t episodes() const { return static_cast<std::int64_t>(ends.size()); }
@@ -48,6 +51,9 @@ struct DemonstrationArray {
   std::string name;
   at::ScalarType type{};
   std::vector<std::int64_t> shape;
+
+  // Whether it holds pictures, where it is observed whole.
+  bool is_pictures() const { return shape.size() == 4; }
 };
 
 // Whether the path is a zarr store, or an .npz file with episode_ends in it.
@@ -57,7 +63,8 @@ bool holds_demonstrations(const std::filesystem::path& path);
 std::vector<DemonstrationArray> list_demonstrations(const std::filesystem::path& path);
 
 // Error where an array is missing (with the nearest name), has another number of steps, holds a
-// number that is not finite, or episode_ends do not ascend to the number of steps.
+// number that is not finite, pictures are none, or episode_ends do not ascend to the number of
+// steps. Pictures may come from one array; they are in memory as bytes, 709 MB for PushT.
 Demonstrations read_demonstrations(const std::filesystem::path& path,
                                    const DemonstrationOptions& options);
 
@@ -67,6 +74,7 @@ Demonstrations read_demonstrations(const std::filesystem::path& path,
 struct Windows {
   at::Tensor chunks;        // fp32 [n, A, 1, chunk]: actions from the window's first step on
   at::Tensor observations;  // fp32 [n, history * O]: of its first `history` steps, oldest first
+  at::Tensor rows;          // int64 [n, history]: those steps, of all episodes
 };
 Windows cut_windows(const Demonstrations& demonstrations, std::span<const std::int64_t> episodes,
                     const DemonstrationOptions& options, const RangeScaler& actions,

@@ -17,11 +17,13 @@ namespace {
 
 class FloatDataset final : public Dataset {
  public:
-  FloatDataset(ItemSpec spec, at::Tensor items, at::Tensor labels, at::Tensor condition)
+  FloatDataset(ItemSpec spec, at::Tensor items, at::Tensor labels, at::Tensor condition,
+               ObservedPictures pictures)
       : spec_(std::move(spec)),
         items_(std::move(items)),
         labels_(std::move(labels)),
-        condition_(std::move(condition)) {}
+        condition_(std::move(condition)),
+        pictures_(std::move(pictures)) {}
 
   const ItemSpec& spec() const override { return spec_; }
   std::int64_t size() const override { return items_.size(0); }
@@ -41,10 +43,13 @@ class FloatDataset final : public Dataset {
     batch.labels = at::empty({count}, at::kLong);
     auto* labels = batch.labels.data_ptr<std::int64_t>();
     for (const std::int64_t i : batch.indices) *labels++ = label(i);
+    if (pictures_.frames.defined()) batch.pictures = gather_pictures(batch.indices);
     if (!condition_.defined()) return;
     batch.condition = at::empty({count, spec_.condition_width}, at::kFloat);
     gather<float>(condition_, batch.indices, batch.condition);
   }
+
+  ObservedPictures observed() const override { return pictures_; }
 
   std::string fingerprint() const override {
     std::string parts =
@@ -52,11 +57,31 @@ class FloatDataset final : public Dataset {
     for (const at::Tensor& tensor : {labels_, condition_}) {
       parts += ' ' + (tensor.defined() ? io::checksum(io::bytes_of(tensor)) : std::string("-"));
     }
+    if (pictures_.frames.defined()) {
+      parts +=
+          fmt::format(" {} {}", pictures_.checksum, io::checksum(io::bytes_of(pictures_.rows)));
+    }
     for (const std::string& name : spec_.class_names) parts += '\n' + name;
     return io::checksum(io::as_bytes(parts));
   }
 
  private:
+  at::Tensor gather_pictures(std::span<const std::int64_t> indices) const {
+    const auto& [count, channels, height, width] = spec_.observed;
+    const at::Tensor out = at::empty(
+        {static_cast<std::int64_t>(indices.size()), count, height, width, channels}, at::kByte);
+    const std::int64_t bytes = channels * height * width;
+    const auto* source = pictures_.frames.const_data_ptr<std::uint8_t>();
+    const auto* rows = pictures_.rows.const_data_ptr<std::int64_t>();
+    auto* target = out.data_ptr<std::uint8_t>();
+    for (const std::int64_t i : indices) {
+      for (std::int64_t k = 0; k < count; ++k) {
+        target = std::copy_n(source + rows[i * count + k] * bytes, bytes, target);
+      }
+    }
+    return out.permute({0, 1, 4, 2, 3});
+  }
+
   template <class T>
   static void gather(const at::Tensor& from, std::span<const std::int64_t> indices,
                      const at::Tensor& to) {
@@ -69,6 +94,7 @@ class FloatDataset final : public Dataset {
 
   ItemSpec spec_;
   at::Tensor items_, labels_, condition_;
+  ObservedPictures pictures_;
 };
 
 void require(bool holds, const std::string& expected, const at::Tensor& found) {
@@ -80,10 +106,25 @@ void require(bool holds, const std::string& expected, const at::Tensor& found) {
               "give one entry for each item, in the same order");
 }
 
+void check_pictures(const ObservedPictures& pictures, const ObservedShape& shape, std::int64_t n) {
+  const auto& [count, channels, height, width] = shape;
+  const at::Tensor& frames = pictures.frames;
+  require(frames.defined() && frames.scalar_type() == at::kByte && frames.is_contiguous() &&
+              frames.dim() == 4 &&
+              frames.sizes().slice(1) == at::IntArrayRef{height, width, channels},
+          fmt::format("pictures [steps, {}, {}, {}] in uint8", height, width, channels), frames);
+  const at::Tensor& rows = pictures.rows;
+  require(rows.defined() && rows.scalar_type() == at::kLong && rows.is_contiguous() &&
+              rows.sizes() == at::IntArrayRef{n, count} && rows.ge(0).all().item<bool>() &&
+              rows.lt(frames.size(0)).all().item<bool>(),
+          fmt::format("places of pictures [{}, {}], from 0 to {}", n, count, frames.size(0) - 1),
+          rows);
+}
+
 }  // namespace
 
 std::shared_ptr<Dataset> make_float_dataset(ItemSpec spec, at::Tensor items, at::Tensor labels,
-                                            at::Tensor condition) {
+                                            at::Tensor condition, ObservedPictures pictures) {
   const bool whole = items.defined() && items.dim() >= 1 && items.size(0) > 0 &&
                      items.numel() == items.size(0) * spec.numbers();
   const bool stored =
@@ -101,8 +142,9 @@ std::shared_ptr<Dataset> make_float_dataset(ItemSpec spec, at::Tensor items, at:
           fmt::format("conditions [{}, {}] in fp32", n, spec.condition_width), condition);
   if (spec.condition_width == 0) condition = at::Tensor();
   if (condition.defined()) condition = condition.contiguous();
+  if (spec.observed.count > 0) check_pictures(pictures, spec.observed, n);
   return std::make_shared<FloatDataset>(std::move(spec), std::move(items), std::move(labels),
-                                        std::move(condition));
+                                        std::move(condition), std::move(pictures));
 }
 
 }  // namespace calor::data

@@ -116,6 +116,8 @@ std::vector<KnownDataset> make_table() {
                  "cifar10_lossless_subset/train_subset.bin", "cifar10"),
       local_file("pusht", "PushT: 206 demonstrations, 25,650 steps, states and key points",
                  "pusht/pusht_cchi_v7_lowdim.npz", "demonstrations of your own"),
+      local_file("pusht-pictures", "PushT with the 96 x 96 pictures too, 0.7 GB in memory",
+                 "pusht/pusht_cchi_v7_replay.zarr.tar", "demonstrations of your own"),
   };
 }
 

@@ -57,7 +57,7 @@ RangeScaler RangeScaler::from_json(const std::string& text, const std::string& o
     const bool ordered = low.size() == high.size() &&
                          at::isfinite(scaler.high_ - scaler.low_).all().item<bool>() &&
                          (scaler.low_ <= scaler.high_).all().item<bool>();
-    if (ordered && !low.empty()) return scaler;
+    if (ordered) return scaler;
   } catch (const nlohmann::json::exception&) {
   }
   throw Error("the ranges of the columns, low and high", fmt::format("{}: '{:.80}'", origin, text),

@@ -12,7 +12,7 @@ class RangeScaler {
  public:
   RangeScaler() = default;
   // The ranges of the columns of rows [n, c]. A column of one value is carried to 0 and moved, not
-  // stretched.
+  // stretched. There may be no columns.
   static RangeScaler fit(const at::Tensor& rows);
 
   // [..., c] to [..., c], in the type of `x`. Values outside the fitted range lie outside [-1, 1].

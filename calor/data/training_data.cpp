@@ -9,6 +9,8 @@
 #include "calor/core/error.h"
 #include "calor/data/dequantise.h"
 #include "calor/data/picture_density.h"
+#include "calor/io/atomic_file.h"
+#include "calor/io/bytes.h"
 #include "calor/io/npy.h"
 
 namespace calor::data {
@@ -121,12 +123,21 @@ std::pair<std::vector<std::int64_t>, std::vector<std::int64_t>> split_episodes(
   return {train, validation};
 }
 
+ObservedShape shape_of_pictures(const Demonstrations& all, const DemonstrationOptions& options) {
+  if (!all.pictures.defined()) return {};
+  const auto sizes = all.pictures.sizes();
+  return {.count = options.history, .channels = sizes[3], .height = sizes[1], .width = sizes[2]};
+}
+
 TrainingData open_windows(const DataOptions& options) {
   const Demonstrations all = open_demonstrations(options);
   const auto [train, validation] = split_episodes(options, all.episodes());
   const PolicyCodec codec{.options = options.demonstrations,
                           .actions = RangeScaler::fit(all.actions),
                           .observations = RangeScaler::fit(all.observations)};
+  const ObservedShape observed = shape_of_pictures(all, codec.options);
+  const std::string checksum =
+      observed.count > 0 ? io::checksum(io::bytes_of(all.pictures)) : std::string();
   const auto windows_of = [&](const std::vector<std::int64_t>& episodes) {
     const Windows w = cut_windows(all, episodes, codec.options, codec.actions, codec.observations);
     const ItemSpec spec{.channels = all.actions.size(1),
@@ -134,8 +145,10 @@ TrainingData open_windows(const DataOptions& options) {
                         .width = codec.options.chunk,
                         .class_names = {},
                         .kind = ItemKind::rows,
-                        .condition_width = w.observations.size(1)};
-    return make_float_dataset(spec, w.chunks, {}, w.observations);
+                        .condition_width = w.observations.size(1),
+                        .observed = observed};
+    return make_float_dataset(spec, w.chunks, {}, w.observations,
+                              {.frames = all.pictures, .rows = w.rows, .checksum = checksum});
   };
   TrainingData data;
   data.train = windows_of(train);

@@ -37,7 +37,8 @@ bool is_known_source(const std::string& name);
 // Pictures: open_dataset. Points: data.count of them. A table: data.validation and data.test of its
 // rows are held out; the encoding is fitted on the rest, and each row is encoded data.copies times
 // with fresh dequantisation. Demonstrations: windows of all episodes but data.validation of them;
-// items are chunks of actions [A, 1, data.chunk], conditions the observations before them.
+// items are chunks of actions [A, 1, data.chunk], conditions the observations before them, pictures
+// among them where the demonstrations have some that are observed.
 TrainingData open_training_data(const DataOptions& options);
 
 // `count` points of the law that data.source names, by name or as picture:FILE.

@@ -77,9 +77,10 @@ std::optional<TeacherStates> teacher_states(const flow::Flow& teacher, const Sta
                                             const OnStates& progress) {
   const c10::NoGradGuard no_grad;
   const data::ItemSpec& items = teacher.items();
-  if (items.condition_width > 0) {
+  if (items.condition_width > 0 || items.observed.count > 0) {
     throw usage_error("a teacher without conditions, or with labels only",
-                      fmt::format("one that is given {} numbers", items.condition_width),
+                      fmt::format("one that is given {} numbers and {} pictures",
+                                  items.condition_width, items.observed.count),
                       "distil a model without data.condition");
   }
   TeacherStates states{.borders = std::vector<at::Tensor>(teacher.size() + 1),

@@ -1,6 +1,7 @@
 #include "calor/flow/flow.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
 #include "calor/core/error.h"
 
@@ -23,6 +24,21 @@ void check_predicted(const ModelOptions& options) {
       "stages.predicts=left");
 }
 
+void check_network(const ModelOptions& options, const net::PictureShape& shape) {
+  switch (options.kind) {
+    case net::NetworkKind::jit:
+      return net::check_jit(options.net, shape);
+    case net::NetworkKind::unet:
+      return net::check_unet(options.unet, shape);
+    case net::NetworkKind::chunk_unet:
+      return net::check_chunk_unet(options.chunk, shape);
+    case net::NetworkKind::chunk_transformer:
+      return net::check_chunk_transformer(options.chunk_transformer, shape);
+    case net::NetworkKind::mlp:
+      break;
+  }
+}
+
 }  // namespace
 
 void check_model(const ModelOptions& options, const data::ItemSpec& items) {
@@ -32,25 +48,19 @@ void check_model(const ModelOptions& options, const data::ItemSpec& items) {
       path::stage_path(step.free ? options.stages.free_inner : options.stages.inner, step);
     }
   }
+  require_usage(items.observed.count == 0 || net::is_for_chunks(options.kind),
+                "net.kind = \"chunk-unet\" or \"chunk-transformer\" where pictures are observed",
+                "another kind of network", "set net.kind, or observe no pictures");
+  if (items.observed.count > 0) net::check_picture_encoder({items.observed, options.vision});
   if (options.kind == net::NetworkKind::mlp) return;
-  const bool jit = options.kind == net::NetworkKind::jit;
-  const bool chunks = options.kind == net::NetworkKind::chunk_unet;
   const std::size_t stages = options.stages.is_chain() ? stage_steps(options.stages).size() : 1;
-  for (std::size_t n = 0; n < stages; ++n) {
-    const ModelOptions own = options.of_stage(n);
-    if (jit) {
-      net::check_jit(own.net, shape_of(items));
-    } else if (chunks) {
-      net::check_chunk_unet(own.chunk, shape_of(items));
-    } else {
-      net::check_unet(own.unet, shape_of(items));
-    }
-  }
-  if (items.condition_width > 0 && !chunks) {
-    throw usage_error("net.kind = \"mlp\" or \"chunk-unet\" for a model with conditions",
-                      jit ? "net.kind = \"jit\"" : "net.kind = \"unet\"",
-                      "set net.kind=mlp, or data.condition=\"\"");
-  }
+  for (std::size_t n = 0; n < stages; ++n) check_network(options.of_stage(n), shape_of(items));
+  if (net::is_for_chunks(options.kind)) return;
+  const char* kind = options.kind == net::NetworkKind::jit ? "jit" : "unet";
+  require_usage(
+      items.condition_width == 0,
+      "net.kind = \"mlp\", \"chunk-unet\" or \"chunk-transformer\" for a model with conditions",
+      fmt::format("net.kind = \"{}\"", kind), "set net.kind=mlp, or data.condition=\"\"");
 }
 
 Flow::Flow(const ModelOptions& options, const data::ItemSpec& items, at::Device device)

@@ -7,8 +7,10 @@ namespace {
 
 template <class Change>
 Given changed(const Given& given, const Change& change) {
+  const auto where_defined = [&](const at::Tensor& x) { return x.defined() ? change(x) : x; };
   return {.labels = change(given.labels),
-          .condition = given.condition.defined() ? change(given.condition) : given.condition};
+          .condition = where_defined(given.condition),
+          .pictures = where_defined(given.pictures)};
 }
 
 }  // namespace
@@ -26,12 +28,16 @@ Given Given::to(at::Device device) const {
 }
 
 Given Given::without_labels(std::int64_t none) const {
-  return {.labels = at::full_like(labels, none), .condition = condition};
+  return {.labels = at::full_like(labels, none), .condition = condition, .pictures = pictures};
 }
 
 Given Given::cat(const Given& a, const Given& b) {
+  const auto joined = [](const at::Tensor& x, const at::Tensor& y) {
+    return x.defined() ? at::cat({x, y}) : x;
+  };
   return {.labels = at::cat({a.labels, b.labels}),
-          .condition = a.condition.defined() ? at::cat({a.condition, b.condition}) : a.condition};
+          .condition = joined(a.condition, b.condition),
+          .pictures = joined(a.pictures, b.pictures)};
 }
 
 }  // namespace calor::flow

@@ -6,8 +6,9 @@
 namespace calor::flow {
 
 struct Given {
-  at::Tensor labels;     // int64 [N]; items().classes() means "no label"
-  at::Tensor condition;  // fp32 [N, c]; undefined where the model has none
+  at::Tensor labels;         // int64 [N]; items().classes() means "no label"
+  at::Tensor condition;      // fp32 [N, c]; undefined where the model has none
+  at::Tensor pictures = {};  // uint8 [N, count, C, H, W] (data::ObservedShape), likewise
 
   std::int64_t size() const { return labels.size(0); }
   Given narrow(std::int64_t start, std::int64_t count) const;

@@ -34,7 +34,29 @@ std::string to_json(const data::ItemSpec& items) {
                                         : "x = u / 127.5 - 1, u = 0..255";
   }
   if (items.condition_width > 0) object["condition_width"] = items.condition_width;
+  if (items.observed.count > 0) {
+    const auto& [count, channels, height, width] = items.observed;
+    object["observed_pictures"] = {
+        {"count", count}, {"channels", channels}, {"height", height}, {"width", width}};
+  }
   return object.dump();
+}
+
+bool in_range(std::int64_t v) { return v >= 1 && v <= 65536; }
+
+// Of the pictures that are observed, where there are.
+data::ObservedShape observed_from_json(const json& items) {
+  const auto found = items.find("observed_pictures");
+  if (found == items.end()) return {};
+  return {.count = found->at("count").get<std::int64_t>(),
+          .channels = found->at("channels").get<std::int64_t>(),
+          .height = found->at("height").get<std::int64_t>(),
+          .width = found->at("width").get<std::int64_t>()};
+}
+
+bool is_whole(const data::ObservedShape& s) {
+  return s == data::ObservedShape{} ||
+         (in_range(s.count) && in_range(s.channels) && in_range(s.height) && in_range(s.width));
 }
 
 data::ItemSpec items_from_json(const std::string& text, data::ItemKind kind,
@@ -47,10 +69,10 @@ data::ItemSpec items_from_json(const std::string& text, data::ItemKind kind,
                          .class_names = j.at("class_names").get<std::vector<std::string>>(),
                          .kind = kind,
                          .condition_width = j.value("condition_width", std::int64_t{0}),
-                         .dequantised = j.value("dequantised", false)};
-    const auto in_range = [](std::int64_t v) { return v >= 1 && v <= 65536; };
-    if (in_range(items.channels) && in_range(items.height) && in_range(items.width) &&
-        items.condition_width >= 0 && items.condition_width <= 65536) {
+                         .dequantised = j.value("dequantised", false),
+                         .observed = observed_from_json(j)};
+    if (is_whole(items.observed) && in_range(items.channels) && in_range(items.height) &&
+        in_range(items.width) && items.condition_width >= 0 && items.condition_width <= 65536) {
       return items;
     }
   } catch (const json::exception&) {

@@ -1,5 +1,7 @@
 #include "calor/flow/model_options.h"
 
+#include <initializer_list>
+
 namespace calor::flow {
 
 void ModelOptions::declare(config::Options& options) {
@@ -12,6 +14,8 @@ void ModelOptions::declare(config::Options& options) {
   unet.declare(options);
   mlp.declare(options);
   chunk.declare(options);
+  chunk_transformer.declare(options);
+  vision.declare(options);
 }
 
 void GuidanceOptions::declare(config::Options& options) {
@@ -24,16 +28,17 @@ void GuidanceOptions::declare(config::Options& options) {
 
 ModelOptions ModelOptions::of_stage(std::size_t index) const {
   ModelOptions own = *this;
-  const auto set = [&](const std::vector<double>& sizes, std::int64_t& jit, std::int64_t& unet_size,
-                       std::int64_t& mlp_size) {
+  const auto set = [&](const std::vector<double>& sizes,
+                       std::initializer_list<std::int64_t*> options) {
     if (sizes.empty()) return;
-    const auto size = static_cast<std::int64_t>(sizes.at(index));
-    jit = unet_size = mlp_size = size;
+    for (std::int64_t* option : options) *option = static_cast<std::int64_t>(sizes.at(index));
   };
-  set(stages.widths, own.net.width, own.unet.channels, own.mlp.width);
+  set(stages.widths,
+      {&own.net.width, &own.unet.channels, &own.mlp.width, &own.chunk_transformer.width});
   // Of the 1-D U-Net, the finest level's width; the others keep their ratio to it.
   if (!stages.widths.empty()) own.chunk.scale_to(stages.widths.at(index));
-  set(stages.depths, own.net.depth, own.unet.blocks, own.mlp.layers);
+  set(stages.depths,
+      {&own.net.depth, &own.unet.blocks, &own.mlp.layers, &own.chunk_transformer.depth});
   return own;
 }
 

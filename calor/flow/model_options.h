@@ -20,6 +20,8 @@ struct ModelOptions {
   net::UnetOptions unet;
   net::MlpOptions mlp;
   net::ChunkUnetOptions chunk;
+  net::ChunkTransformerOptions chunk_transformer;
+  net::PictureEncoderOptions vision;
 
   void declare(config::Options& options);
   // The same with the network's width and depth those of stage `index` of a chain.

@@ -59,10 +59,19 @@ std::unique_ptr<net::Network> make_network(const ModelOptions& all, std::size_t 
                                            const data::ItemSpec& items) {
   const net::PictureShape shape = shape_of(items);
   const ModelOptions options = all.of_stage(index);
-  if (options.kind == net::NetworkKind::jit) return net::make_jit(options.net, shape);
-  if (options.kind == net::NetworkKind::unet) return net::make_unet(options.unet, shape);
-  if (options.kind == net::NetworkKind::chunk_unet) {
-    return net::make_chunk_unet(options.chunk, shape, items.condition_width);
+  const net::PictureInput pictures{.shape = items.observed, .encoder = options.vision};
+  switch (options.kind) {
+    case net::NetworkKind::jit:
+      return net::make_jit(options.net, shape);
+    case net::NetworkKind::unet:
+      return net::make_unet(options.unet, shape);
+    case net::NetworkKind::chunk_unet:
+      return net::make_chunk_unet(options.chunk, shape, items.condition_width, pictures);
+    case net::NetworkKind::chunk_transformer:
+      return net::make_chunk_transformer(options.chunk_transformer, shape, items.condition_width,
+                                         pictures);
+    case net::NetworkKind::mlp:
+      break;
   }
   return net::make_mlp(options.mlp, shape, items.condition_width);
 }
@@ -104,8 +113,17 @@ bool Stage::predicts_velocity() const {
   return objective_.options().prediction == objective::Quantity::v;
 }
 
+Given Stage::encoded(const Given& given) const {
+  if (!given.pictures.defined()) return given;
+  return {.labels = given.labels, .condition = network_->encode(given.condition, given.pictures)};
+}
+
 net::NetworkInput Stage::input(const at::Tensor& z, const at::Tensor& t, const Given& given) const {
-  return {.z = z, .t = fed_time(t), .y = given.labels, .condition = given.condition};
+  return {.z = z,
+          .t = fed_time(t),
+          .y = given.labels,
+          .condition = given.condition,
+          .pictures = given.pictures};
 }
 
 net::Tangents Stage::with_tangents(const at::Tensor& z, const at::Tensor& t, const Given& given,

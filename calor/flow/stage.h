@@ -33,6 +33,10 @@ class Stage {
   Stage(const ModelOptions& options, std::size_t index, std::optional<path::StageStep> step,
         const data::ItemSpec& items, at::Device device);
 
+  // The same with the pictures encoded by this stage's network, once for all evaluations, and no
+  // longer among them.
+  Given encoded(const Given& given) const;
+
   // What the network says, [N, C, H, W]: x, the noise, or dz/dt; t [N].
   at::Tensor predict(const at::Tensor& z, const at::Tensor& t, const Given& given) const;
   at::Tensor predict(const at::Tensor& z, const at::Tensor& t, const Given& given,

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <set>
 
 #include "calor/core/error.h"
 #include "calor/io/archive.h"
@@ -107,12 +106,15 @@ std::vector<ZarrArray> list_zarr(const fs::path& path) {
 }
 
 std::map<std::string, at::Tensor> read_zarr(const fs::path& path,
-                                            const std::vector<std::string>& names) {
+                                            const std::vector<std::string>& names,
+                                            const std::set<std::string>& as_bytes) {
   const auto all = descriptions(path);
   std::map<std::string, at::Tensor> arrays;
   std::map<std::string, std::set<std::string>> chunks;
   for (const std::string& name : names) {
-    arrays.emplace(name, begin_array(find_array(all, name, path), path.string()));
+    const ZarrDescription& description = find_array(all, name, path);
+    const at::ScalarType type = as_bytes.contains(name) ? at::kByte : description.array.type;
+    arrays.emplace(name, begin_array(description, type, path.string()));
   }
   const auto place_of = [&](const std::string& file) -> Place {
     for (const auto& [name, array] : arrays) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,8 +30,10 @@ std::vector<ZarrArray> list_zarr(const std::filesystem::path& path);
 
 // The named arrays, whole. Error naming the array, and the nearest name, where there is no such
 // array; naming the chunk where one is missing and has no fill value, or does not unpack to the
-// size that it should have.
+// size that it should have. Those also named in `as_bytes` become uint8 chunk by chunk, so that
+// pictures saved as floats are never in memory as such; Error where a value is not from 0 to 255.
 std::map<std::string, at::Tensor> read_zarr(const std::filesystem::path& path,
-                                            const std::vector<std::string>& names);
+                                            const std::vector<std::string>& names,
+                                            const std::set<std::string>& as_bytes = {});
 
 }  // namespace calor::io

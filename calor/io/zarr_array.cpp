@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "calor/core/error.h"
+#include "calor/io/byte_values.h"
 #include "calor/io/bytes.h"
 #include "calor/io/npy_header.h"
 
@@ -143,9 +144,14 @@ ZarrDescription parse_zarray(const std::string& name, std::string_view json,
   }
 }
 
-at::Tensor begin_array(const ZarrDescription& d, const std::string& origin) {
-  at::Tensor array = allocate(d.array.shape, d.array.type, origin + ", array " + d.array.name);
-  return array.fill_(d.fill.value_or(0));
+at::Tensor begin_array(const ZarrDescription& d, at::ScalarType type, const std::string& origin) {
+  const double fill = d.fill.value_or(0);
+  const bool fits = fill >= 0 && fill <= 255;
+  if (type != d.array.type && !fits) {
+    refuse("a fill value from 0 to 255", d.array.name, origin, fmt::format("{}", fill));
+  }
+  at::Tensor array = allocate(d.array.shape, type, origin + ", array " + d.array.name);
+  return array.fill_(fill);
 }
 
 std::int64_t chunk_count(const ZarrDescription& d) {
@@ -188,7 +194,8 @@ void put_chunk(const ZarrDescription& d, const std::string& place,
   for (std::size_t k = 0; k < shape.size(); ++k) {
     chunk = chunk.narrow(static_cast<std::int64_t>(k), 0, kept[k]);
   }
-  target.copy_(chunk);
+  const bool converted = array.scalar_type() != type;
+  target.copy_(converted ? as_byte_values(chunk, origin + ", array " + name) : chunk);
 }
 
 }  // namespace calor::io

@@ -25,10 +25,13 @@ struct ZarrDescription {
 ZarrDescription parse_zarray(const std::string& name, std::string_view json,
                              const std::string& origin);
 
-// The array's values, with the fill value (or NaN, 0 for integers) everywhere.
-at::Tensor begin_array(const ZarrDescription& description, const std::string& origin);
+// The array's values, with the fill value (or 0) everywhere, in a type of their own: that of the
+// description, or uint8 for numbers from 0 to 255.
+at::Tensor begin_array(const ZarrDescription& description, at::ScalarType type,
+                       const std::string& origin);
 
-// Puts chunk `place` ("3.0") into the array. Chunks at the ends reach beyond the array.
+// Puts chunk `place` ("3.0") into the array, in the array's type. Chunks at the ends reach beyond
+// the array.
 void put_chunk(const ZarrDescription& description, const std::string& place,
                std::span<const std::byte> packed, const at::Tensor& array,
                const std::string& origin);

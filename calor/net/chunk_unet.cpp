@@ -2,12 +2,11 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <cmath>
 #include <optional>
 
-#include "calor/core/error.h"
+#include "calor/net/chunk_condition.h"
 #include "calor/net/kernels/group_norm_mish.h"
 #include "calor/net/layers.h"
 #include "calor/net/step_convolution.h"
@@ -80,19 +79,22 @@ struct ChunkLevel {
 
 class ChunkUnet final : public Network {
  public:
-  ChunkUnet(const ChunkUnetOptions& options, const PictureShape& shape, std::int64_t condition);
+  ChunkUnet(const ChunkUnetOptions& options, const PictureShape& shape, std::int64_t condition,
+            const PictureInput& pictures);
   at::Tensor forward(const NetworkInput& input, ForwardContext& context) override;
   void pack_weights() override;
+  at::Tensor encode(const at::Tensor& numbers, const at::Tensor& pictures) const override {
+    return condition_.encode(numbers, pictures, precision_);
+  }
 
  private:
   ChunkLevel make_level(const std::string& name, std::int64_t in, std::int64_t out);
-  void check(const NetworkInput& input, const ForwardContext& context) const;
   // Of time and condition, after Mish: [N, E + c].
   at::Tensor embed(const NetworkInput& input, at::ScalarType type) const;
 
   ChunkUnetOptions options_;
   PictureShape shape_;
-  std::int64_t condition_;
+  ChunkCondition condition_;
   std::vector<ChunkLevel> middle_, up_, down_;  // down: finest first; up: coarsest first
   Linear time_in_, time_out_;
   std::optional<ConvolutionBlock> last_block_;
@@ -101,12 +103,12 @@ class ChunkUnet final : public Network {
 
 // Parameters are declared in the published order.
 ChunkUnet::ChunkUnet(const ChunkUnetOptions& options, const PictureShape& shape,
-                     std::int64_t condition)
-    : options_(options), shape_(shape), condition_(condition) {
+                     std::int64_t condition, const PictureInput& pictures)
+    : options_(options), shape_(shape), condition_(parameters_, condition, pictures) {
   check_chunk_unet(options, shape);
   const std::int64_t levels = options.levels(), e = options.embedding;
   const std::int64_t coarsest = options.width(levels - 1), finest = options.width(0);
-  const std::int64_t given = e + condition;
+  const std::int64_t given = e + condition_.width();
   middle_.push_back({.first = {parameters_, "mid_modules.0", coarsest, coarsest, given, options},
                      .second = {parameters_, "mid_modules.1", coarsest, coarsest, given, options}});
   time_in_ = Linear(parameters_, "diffusion_step_encoder.1", e, 4 * e, init_by_inputs(e));
@@ -130,42 +132,22 @@ ChunkUnet::ChunkUnet(const ChunkUnetOptions& options, const PictureShape& shape,
 }
 
 ChunkLevel ChunkUnet::make_level(const std::string& name, std::int64_t in, std::int64_t out) {
-  const std::int64_t given = options_.embedding + condition_;
+  const std::int64_t given = options_.embedding + condition_.width();
   return {.first = {parameters_, name + ".0", in, out, given, options_},
           .second = {parameters_, name + ".1", out, out, given, options_}};
 }
 
-void ChunkUnet::check(const NetworkInput& input, const ForwardContext& context) const {
-  if (!context.taps.empty()) {
-    throw Error("a network whose blocks put out tokens", "a 1-D U-Net",
-                "train it without LayerSync");
-  }
-  const at::Tensor& z = input.z;
-  if (z.dim() != 4 || z.size(1) != shape_.channels || z.size(2) != 1 || z.size(3) != shape_.width) {
-    throw Error(fmt::format("chunks [N, {}, 1, {}]", shape_.channels, shape_.width),
-                fmt::format("a tensor [{}]", fmt::join(z.sizes(), ", ")),
-                "give the data that the network was made for");
-  }
-  const std::int64_t given = input.condition.defined() ? input.condition.size(1) : 0;
-  if (given != condition_) {
-    throw Error(fmt::format("a condition of {} numbers for each chunk", condition_),
-                fmt::format("{}", given), "give the observations that the network was made for");
-  }
-}
-
 at::Tensor ChunkUnet::embed(const NetworkInput& input, at::ScalarType type) const {
-  const std::int64_t half = options_.embedding / 2;
   const at::Tensor t = input.t.to(type) * options_.time_scale;
-  const at::Tensor k = at::arange(half, t.options()) / static_cast<double>(half - 1);
-  const at::Tensor angle = t.unsqueeze(1) * at::pow(1e4, -k);
-  const at::Tensor features = at::cat({angle.sin(), angle.cos()}, 1);
+  const at::Tensor features = geometric_sinusoids(t, options_.embedding);
   const at::Tensor inner = at::mish(time_in_(features, precision_));
   const at::Tensor time = time_out_(inner, precision_).to(type);
-  return at::mish(condition_ > 0 ? at::cat({time, input.condition.to(type)}, 1) : time);
+  return at::mish(condition_.width() > 0 ? at::cat({time, condition_(input, type, precision_)}, 1)
+                                         : time);
 }
 
 at::Tensor ChunkUnet::forward(const NetworkInput& input, ForwardContext& context) {
-  check(input, context);
+  condition_.check(input, context, shape_, "a 1-D U-Net");
   const at::ScalarType type = last_->weight().scalar_type();
   const at::Tensor given = embed(input, type);
   const auto through = [&](const ChunkLevel& level, const at::Tensor& x) {
@@ -205,8 +187,8 @@ void ChunkUnet::pack_weights() {
 }  // namespace
 
 std::unique_ptr<Network> make_chunk_unet(const ChunkUnetOptions& options, const PictureShape& shape,
-                                         std::int64_t condition) {
-  return std::make_unique<ChunkUnet>(options, shape, condition);
+                                         std::int64_t condition, const PictureInput& pictures) {
+  return std::make_unique<ChunkUnet>(options, shape, condition, pictures);
 }
 
 }  // namespace calor::net

@@ -27,6 +27,7 @@
 #include "calor/config/options.h"
 #include "calor/net/jit.h"
 #include "calor/net/network.h"
+#include "calor/net/picture_encoder.h"
 
 namespace calor::net {
 
@@ -50,10 +51,10 @@ struct ChunkUnetOptions {
 // often enough, groups that do not divide a width, ...).
 void check_chunk_unet(const ChunkUnetOptions& options, const PictureShape& shape);
 
-// The network with parameters declared but not drawn, for `condition` numbers beside each chunk (0:
-// none). It computes in the type of its parameters, and in bf16 products where its precision says
-// so.
+// The network with parameters declared but not drawn, for `condition` numbers (0: none) and
+// `pictures` beside each chunk. It computes in the type of its parameters, and in bf16 products
+// where its precision says so.
 std::unique_ptr<Network> make_chunk_unet(const ChunkUnetOptions& options, const PictureShape& shape,
-                                         std::int64_t condition);
+                                         std::int64_t condition, const PictureInput& pictures = {});
 
 }  // namespace calor::net

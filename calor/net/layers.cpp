@@ -51,6 +51,13 @@ at::Tensor time_sinusoid(const at::Tensor& t) {
   return at::cat({angle.cos(), angle.sin()}, 1);
 }
 
+at::Tensor geometric_sinusoids(const at::Tensor& t, std::int64_t count) {
+  const std::int64_t half = count / 2;
+  const at::Tensor k = at::arange(half, t.options()) / static_cast<double>(half - 1);
+  const at::Tensor angle = t.unsqueeze(1) * at::pow(1e4, -k);
+  return at::cat({angle.sin(), angle.cos()}, 1);
+}
+
 at::Tensor sincos_positions(std::int64_t rows, std::int64_t columns, std::int64_t width) {
   const std::int64_t quarter = width / 4;
   const at::Tensor k = at::arange(quarter, at::kDouble) / static_cast<double>(quarter);

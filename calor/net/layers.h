@@ -45,6 +45,10 @@ at::Tensor modulate(const at::Tensor& x, const at::Tensor& shift, const at::Tens
 // [cos | sin] of t times 128 frequencies from 1 down to 1e-4; t [N] -> [N, 256], fp32.
 at::Tensor time_sinusoid(const at::Tensor& t);
 
+// [sin | cos] of t times count / 2 frequencies in geometric progression, from 1 down to exactly
+// 1e-4; t [N] -> [N, count], in the type of t; an even count of 4 or more.
+at::Tensor geometric_sinusoids(const at::Tensor& t, std::int64_t count);
+
 // Fixed 2-D sine-cosine positions [1, rows * columns, width]: the first half from the column, the
 // second from the row.
 at::Tensor sincos_positions(std::int64_t rows, std::int64_t columns, std::int64_t width);

@@ -1,4 +1,4 @@
-// The answer of networks that have no tangents.
+// What networks do that encode nothing and have no tangents.
 #include "calor/net/network.h"
 
 #include <ATen/ATen.h>
@@ -14,6 +14,12 @@ Error no_tangents() {
 }
 
 }  // namespace
+
+at::Tensor Network::encode(const at::Tensor& condition, const at::Tensor& pictures) const {
+  if (!pictures.defined()) return condition;
+  throw Error("a condition of numbers", "pictures",
+              "take net.kind = \"chunk-unet\" or \"chunk-transformer\"");
+}
 
 Tangents Network::forward_with_tangents(const NetworkInput& /*input*/,
                                         const at::Tensor& /*directions*/) {

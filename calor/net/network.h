@@ -18,6 +18,8 @@ struct NetworkInput {
   at::Tensor t;               // [N], fp32
   at::Tensor y;               // [N], int64; the number of classes means "no label"
   at::Tensor condition = {};  // [N, c], or undefined where the network takes none
+  at::Tensor pictures = {};   // uint8 [N, count, C, H, W]; undefined where the network takes none,
+                              // and where the condition is an encoded one
 };
 
 // A prediction [N, C, H, W] and its Jacobian J = d prediction / d z, [d, d] per row with d = C H W,
@@ -46,6 +48,10 @@ class Network {
     ForwardContext context;
     return forward(input, context);
   }
+
+  // Condition and pictures as one condition without pictures, [N, c']: what does not depend on the
+  // state is computed once, not in every evaluation. Without pictures the condition itself.
+  virtual at::Tensor encode(const at::Tensor& condition, const at::Tensor& pictures) const;
 
   // Whether the two functions below are there. Both are exact and build no autograd graph.
   virtual bool has_tangents() const { return false; }

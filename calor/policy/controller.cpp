@@ -42,6 +42,25 @@ at::Tensor moved_on(const at::Tensor& chunk, std::int64_t steps, const at::Tenso
   return at::cat({chunk.narrow(-1, steps, chunk.size(-1) - steps), behind}, -1);
 }
 
+bool is_picture(const at::Tensor& picture, const data::ObservedShape& shape) {
+  if (shape.count == 0) return !picture.defined();
+  return picture.defined() && picture.is_cpu() && picture.scalar_type() == at::kByte &&
+         picture.sizes() == at::IntArrayRef{shape.channels, shape.height, shape.width};
+}
+
+// The rows [history, ...], oldest first, move up by one and the last becomes `newest`; all of them
+// where it is the first.
+template <class T>
+void move_up(const at::Tensor& rows, const T* newest, bool had_any) {
+  auto* first = rows.data_ptr<T>();
+  const std::int64_t width = rows.numel() / rows.size(0);
+  auto* last = first + (rows.numel() - width);
+  if (had_any) std::copy(first + width, last + width, first);
+  for (auto* row = had_any ? last : first; row < last + width; row += width) {
+    std::copy(newest, newest + width, row);
+  }
+}
+
 }  // namespace
 
 Controller::Controller(std::shared_ptr<const Policy> policy, const ControlOptions& options)
@@ -50,6 +69,10 @@ Controller::Controller(std::shared_ptr<const Policy> policy, const ControlOption
       sampling_(policy_->sampling),
       history_(
           at::zeros({policy_->codec.options.history, policy_->observation_size()}, at::kDouble)) {
+  const data::ObservedShape& shape = policy_->pictures();
+  if (shape.count > 0) {
+    pictures_ = at::zeros({shape.count, shape.channels, shape.height, shape.width}, at::kByte);
+  }
   last_action_.reserve(static_cast<std::size_t>(policy_->action_size()));
 }
 
@@ -70,18 +93,19 @@ void Controller::reset(std::uint64_t seed) {
   error_.clear();
 }
 
-void Controller::observe(std::span<const double> observation) noexcept {
+void Controller::observe(std::span<const double> observation) noexcept { observe(observation, {}); }
+
+void Controller::observe(std::span<const double> observation, const at::Tensor& picture) noexcept {
   const auto width = static_cast<std::size_t>(history_.size(1));
   bad_observation_ =
-      observation.size() != width ||
+      observation.size() != width || !is_picture(picture, policy_->pictures()) ||
       !std::ranges::all_of(observation, [](double value) { return std::isfinite(value); });
   if (bad_observation_) return;
-  auto* rows = history_.data_ptr<double>();
-  auto* end = rows + history_.numel();
-  std::copy(rows + width, end, rows);
-  std::ranges::copy(observation, end - width);
-  if (observed_) return;
-  for (auto* row = rows; row != end; row += width) std::ranges::copy(observation, row);
+  move_up(history_, observation.data(), observed_);
+  if (pictures_.defined()) {
+    const at::Tensor values = picture.contiguous();
+    move_up(pictures_, values.const_data_ptr<std::uint8_t>(), observed_);
+  }
   observed_ = true;
 }
 
@@ -116,8 +140,11 @@ Action Controller::act() noexcept {
   return {.status = ActionStatus::decided, .values = last_action_, .late = late};
 }
 
-at::Tensor Controller::condition() const {
-  return policy_->codec.observations.to_unit(history_).reshape({1, -1}).to(at::kFloat);
+flow::Given Controller::given() const {
+  return {
+      .labels = at::zeros({1}, at::kLong),
+      .condition = policy_->codec.observations.to_unit(history_).reshape({1, -1}).to(at::kFloat),
+      .pictures = pictures_.defined() ? pictures_.unsqueeze(0) : pictures_};
 }
 
 solve::Start Controller::start() {
@@ -145,8 +172,7 @@ void Controller::decide() {
   const c10::NoGradGuard no_grad;
   const auto begin = std::chrono::steady_clock::now();
   const Policy& policy = *policy_;
-  const flow::Given given{.labels = at::zeros({1}, at::kLong), .condition = condition()};
-  const auto made = solve::generate(*policy.flow, start(), given, sampling_);
+  const auto made = solve::generate(*policy.flow, start(), given(), sampling_);
   if (made.items.size(0) == 0) throw Error("a whole plan", "stopped by a signal", "start again");
   if (!at::isfinite(made.items).all().item<bool>()) {
     throw Error("a plan of finite numbers", "one that is not", "see whether the model is trained");
@@ -162,7 +188,8 @@ Budget Controller::measure(int trials) {
   Budget budget{.steps = sampling_.solver.steps};
   const at::Tensor middle =
       policy_->codec.observations.from_unit(at::zeros({policy_->observation_size()}, at::kDouble));
-  observe({middle.const_data_ptr<double>(), static_cast<std::size_t>(middle.numel())});
+  observe({middle.const_data_ptr<double>(), static_cast<std::size_t>(middle.numel())},
+          pictures_.defined() ? pictures_[0] : pictures_);
   for (int i = 0; i <= trials; ++i) {
     decide();
     if (i == 0) continue;

@@ -31,7 +31,8 @@ namespace calor::policy {
 enum class ActionStatus {
   decided,          // an action of the plan
   not_observed,     // nothing was observed since reset(): no action
-  bad_observation,  // the last observation had another size or a number that is not finite
+  bad_observation,  // the last observation had another size, a number that is not finite, or a
+                    // picture of another shape or none where one is observed
   failed,           // the sampler could not make a plan: see Controller::error()
   stopped,          // after a bad observation or a failure, with BadObservation::stop
 };
@@ -66,6 +67,8 @@ struct Policy {
 
   std::int64_t action_size() const { return codec.actions.width(); }
   std::int64_t observation_size() const { return codec.observations.width(); }
+  // The picture that is observed in each step; count 0: none.
+  const data::ObservedShape& pictures() const { return flow->items().observed; }
 };
 
 class Controller {
@@ -85,6 +88,9 @@ class Controller {
   // The newest observation, in the units of the demonstrations. The first of an episode stands for
   // those before it, too.
   void observe(std::span<const double> observation) noexcept;
+  // The same for a policy of pictures: `observation` has the other numbers, in their order, and
+  // `picture` is uint8 [C, H, W].
+  void observe(std::span<const double> observation, const at::Tensor& picture) noexcept;
 
   // The next action of the plan; a decision where the plan is used up.
   Action act() noexcept;
@@ -101,7 +107,7 @@ class Controller {
  private:
   void decide();
   Action without(ActionStatus status);
-  at::Tensor condition() const;
+  flow::Given given() const;
   solve::Start start();
   // The slowest of some decisions after a first one that does not count, in the milliseconds.
   Budget measure(int trials);
@@ -112,6 +118,7 @@ class Controller {
   std::uint64_t seed_ = 0;
   at::Tensor history_;  // fp64 [history, O], oldest first
   bool observed_ = false;
+  at::Tensor pictures_;  // uint8 [history, C, H, W], or undefined where none are observed
   bool bad_observation_ = false;
   bool stopped_ = false;
   at::Tensor noise_;  // of the last decision, [1, A, 1, T]

@@ -21,6 +21,7 @@ namespace calor::policy {
 struct VectorSpec {
   std::string name, text;
   std::vector<double> low, high;
+  bool beside_pictures = false;  // too little to act on without a picture
 
   std::size_t size() const { return low.size(); }
 };

@@ -60,7 +60,12 @@ EnvironmentSpec pusht_spec() {
                             .text = "agent x y, block x y, angle in [0, 2 pi)",
                             .low = {0, 0, 0, 0, 0},
                             .high = {side, side, side, side, 2 * pi}},
-                           keypoints_spec()},
+                           keypoints_spec(),
+                           {.name = "agent",
+                            .text = "agent x y, beside pictures",
+                            .low = {0, 0},
+                            .high = {side, side},
+                            .beside_pictures = true}},
           .max_steps = 300,
           .control_hz = 10};
 }
@@ -126,6 +131,7 @@ std::vector<double> PushT::observation(std::size_t index) const {
   if (index == 0) {
     return {pose.agent[0], pose.agent[1], pose.block[0], pose.block[1], wrapped(pose.angle)};
   }
+  if (index == 2) return {pose.agent[0], pose.agent[1]};
   std::vector<double> numbers;
   for (const Vec2& point : pusht_keypoints(pose))
     numbers.insert(numbers.end(), {point[0], point[1]});

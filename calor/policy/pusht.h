@@ -22,8 +22,8 @@ double pusht_coverage(const PushtPose& pose);
 // The nine points of the block that the original's low-dimensional policies see, on the window.
 std::array<Vec2, 9> pusht_keypoints(const PushtPose& pose);
 
-// Observations: "state" (agent x y, block x y, angle in [0, 2 pi)) and "keypoints" (nine times x y,
-// then agent x y).
+// Observations: "state" (agent x y, block x y, angle in [0, 2 pi)) "keypoints" (nine times x y,
+// then agent x y) and "agent" (agent x y).
 class PushT final : public Environment {
  public:
   PushT();

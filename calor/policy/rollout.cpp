@@ -17,14 +17,16 @@ namespace {
 
 constexpr std::int64_t film_side = 160;
 
-// The environment's observation that the policy was trained on.
+// The environment's observation that the policy was trained on; empty where it is only pictures.
 std::string observation_for(const Policy& policy, const Environment& environment,
                             const std::string& wanted) {
   const auto size = static_cast<std::size_t>(policy.observation_size());
+  if (size == 0 && wanted.empty()) return "";
   std::string all;
   for (const VectorSpec& spec : environment.spec().observations) {
     all += fmt::format("{}{} ({})", all.empty() ? "" : ", ", spec.name, spec.size());
-    if (spec.size() == size && (wanted.empty() || wanted == spec.name)) return spec.name;
+    const bool fits = policy.pictures().count > 0 || !spec.beside_pictures;
+    if (spec.size() == size && (wanted.empty() ? fits : wanted == spec.name)) return spec.name;
   }
   throw usage_error(
       fmt::format("an observation of {} numbers, as the policy was trained on ({})", size,
@@ -32,6 +34,16 @@ std::string observation_for(const Policy& policy, const Environment& environment
       fmt::format("{} of {} has: {}", wanted.empty() ? "none" : wanted, environment.spec().name,
                   all),
       "take another --environment or --observation, or a policy trained for this one");
+}
+
+// Environments show square pictures in colour.
+void check_pictures(const Policy& policy) {
+  const auto& [count, channels, height, width] = policy.pictures();
+  if (count == 0 || (channels == 3 && height == width && width <= 512)) return;
+  throw usage_error(
+      "a policy of square pictures in colour, of 512 pixels a side at most",
+      fmt::format("one of pictures with {} channels and {} x {} pixels", channels, height, width),
+      "take the environment that the demonstrations are from");
 }
 
 void check_actions(const Policy& policy, const Environment& environment) {
@@ -56,7 +68,11 @@ Episode play(Controller& controller, Environment& environment, const std::string
   };
   film();
   while (!environment.over() && environment.steps() < max_steps && !interrupted()) {
-    controller.observe(environment.observe(observation));
+    const data::ObservedShape& pictures = controller.policy().pictures();
+    // As in the demonstrations, without a mark where the last action was.
+    controller.observe(
+        observation.empty() ? std::vector<double>() : environment.observe(observation),
+        pictures.count > 0 ? environment.picture({.side = pictures.width}) : at::Tensor());
     const Action action = controller.act();
     if (action.status != ActionStatus::decided) {
       episode.error = controller.error();
@@ -80,6 +96,7 @@ std::vector<Episode> roll_out(const std::shared_ptr<const Policy>& policy,
                               const std::function<void(std::int64_t)>& on_episode) {
   const auto first = make_environment(options.environment);
   check_actions(*policy, *first);
+  check_pictures(*policy);
   const std::string observation = observation_for(*policy, *first, options.observation);
   const std::int64_t max_steps =
       options.max_steps > 0 ? options.max_steps : first->spec().max_steps;

@@ -134,7 +134,8 @@ Canvas TwoWays::draw(std::int64_t side, const std::optional<Vec2>& action) const
   return canvas.reduced(side);
 }
 
-TwoWaysDemonstration two_ways_demonstration(std::uint32_t seed, double disturbance) {
+TwoWaysDemonstration two_ways_demonstration(std::uint32_t seed, double disturbance,
+                                            std::int64_t picture_side) {
   TwoWays environment;
   environment.reset(seed);
   NumpyRandom random(seed);
@@ -144,6 +145,7 @@ TwoWaysDemonstration two_ways_demonstration(std::uint32_t seed, double disturban
                            .actions = {}};
   while (!environment.over()) {
     const Vec2 action = two_ways_expert(environment.position(), out.way);
+    if (picture_side > 0) out.pictures.push_back(environment.picture({.side = picture_side}));
     const Vec2 taken{action[0] + disturbance * random.normal(),
                      action[1] + disturbance * random.normal()};
     environment.step(taken);
@@ -155,11 +157,15 @@ TwoWaysDemonstration two_ways_demonstration(std::uint32_t seed, double disturban
 
 std::vector<std::pair<std::string, at::Tensor>> two_ways_demonstrations(std::uint32_t seed,
                                                                         std::int64_t episodes,
-                                                                        double disturbance) {
+                                                                        double disturbance,
+                                                                        std::int64_t picture_side) {
   std::vector<double> states, actions;
+  std::vector<at::Tensor> pictures;
   std::vector<std::int64_t> ends;
   for (std::int64_t i = 0; i < episodes; ++i) {
-    const auto one = two_ways_demonstration(seed + static_cast<std::uint32_t>(i), disturbance);
+    const auto one =
+        two_ways_demonstration(seed + static_cast<std::uint32_t>(i), disturbance, picture_side);
+    pictures.insert(pictures.end(), one.pictures.begin(), one.pictures.end());
     for (std::size_t step = 0; step < one.actions.size(); ++step) {
       states.insert(states.end(), one.positions[step].begin(), one.positions[step].end());
       actions.insert(actions.end(), one.actions[step].begin(), one.actions[step].end());
@@ -169,9 +175,14 @@ std::vector<std::pair<std::string, at::Tensor>> two_ways_demonstrations(std::uin
   const auto rows = [](const std::vector<double>& numbers) {
     return at::tensor(numbers, at::kDouble).view({-1, 2}).to(at::kFloat);
   };
-  return {{"state", rows(states)},
-          {"action", rows(actions)},
-          {"episode_ends", at::tensor(ends, at::kLong)}};
+  std::vector<std::pair<std::string, at::Tensor>> arrays{
+      {"state", rows(states)},
+      {"action", rows(actions)},
+      {"episode_ends", at::tensor(ends, at::kLong)}};
+  if (!pictures.empty()) {
+    arrays.emplace_back("img", at::stack(pictures).permute({0, 2, 3, 1}).contiguous());
+  }
+  return arrays;
 }
 
 }  // namespace calor::policy

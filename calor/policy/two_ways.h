@@ -66,17 +66,20 @@ class TwoWays final : public Environment {
 struct TwoWaysDemonstration {
   Way way{};
   std::vector<Vec2> positions, actions;
+  std::vector<at::Tensor> pictures = {};  // uint8 [3, side, side] before each action, where wanted
 };
 
 // The expert's episode of that seed, which also draws the way, with even chances. The point is
 // moved by a target that normal noise of the deviation `disturbance` was added to, while the
 // expert's own answer is what is recorded: demonstrations that show how to come back.
-TwoWaysDemonstration two_ways_demonstration(std::uint32_t seed, double disturbance = 0);
+// Pictures of `picture_side` pixels, 0: none.
+TwoWaysDemonstration two_ways_demonstration(std::uint32_t seed, double disturbance = 0,
+                                            std::int64_t picture_side = 0);
 
 // Episodes of the seeds `seed`, `seed` + 1, ..., as arrays of the format of
-// data/demonstrations.h: "state" [steps, 2], "action" [steps, 2], "episode_ends" [episodes].
-std::vector<std::pair<std::string, at::Tensor>> two_ways_demonstrations(std::uint32_t seed,
-                                                                        std::int64_t episodes,
-                                                                        double disturbance);
+// data/demonstrations.h: "state" [steps, 2], "action" [steps, 2], "episode_ends" [episodes],
+// and where pictures are wanted "img" [steps, side, side, 3].
+std::vector<std::pair<std::string, at::Tensor>> two_ways_demonstrations(
+    std::uint32_t seed, std::int64_t episodes, double disturbance, std::int64_t picture_side = 0);
 
 }  // namespace calor::policy

@@ -100,9 +100,10 @@ std::vector<double> grid_from(double begin, const std::vector<double>& grid) {
 
 // From the stage's time `begin` to its left end. The steps are those of the whole stage.
 Solution run_stage(const flow::Stage& stage, double begin, const at::Tensor& z,
-                   const flow::Given& given, const SolverOptions& solver,
+                   const flow::Given& observed, const SolverOptions& solver,
                    const flow::GuidanceOptions& guidance, const Observe& observe,
                    const StepNoise& noise) {
+  const flow::Given given = stage.encoded(observed);
   if (stage.is_map()) return {.sample = stage.map(z, given), .nfe = stage.evaluations()};
   if (is_ode(solver.solver)) {
     SolverOptions rest = solver;
@@ -139,13 +140,15 @@ std::optional<WholeChain> whole_chain(const flow::Flow& flow, const SolverOption
 Solution run_chain(const flow::Flow& flow, const WholeChain& whole, double begin,
                    const at::Tensor& z, const flow::Given& given, const GenerateOptions& options,
                    const Observe& observe, const StepNoise& noise) {
+  std::vector<flow::Given> encoded;  // by each stage's network
+  for (std::size_t n = 0; n < flow.size(); ++n) encoded.push_back(flow.stage(n).encoded(given));
   const Denoise denoise = [&](const at::Tensor& state, double t) {
     const auto place = whole.path->place(t);
     flow::GuidanceOptions guidance = options.guidance;
     guidance.scale = guidance.weight(t);  // its interval counts in the time of the chain
     guidance.lo = 0;
     guidance.hi = 1;
-    return flow.stage(place.stage).clean(state, place.t, given, guidance);
+    return flow.stage(place.stage).clean(state, place.t, encoded[place.stage], guidance);
   };
   const auto grid = default_grid(*whole.path, options.solver);
   return sample(whole.space, denoise, z, grid_from(begin, grid), options.solver, observe, noise);
@@ -288,7 +291,7 @@ Generated generate_within(const flow::Flow& flow, std::size_t stage, double from
   for (std::int64_t start = 0; start < states.size(0) && !interrupted(); start += options.batch) {
     const std::int64_t count = std::min(options.batch, states.size(0) - start);
     const at::Tensor z = states.narrow(0, start, count).to(flow.device(), at::kFloat);
-    const flow::Given own = given.narrow(start, count).to(flow.device());
+    const flow::Given own = flow.stage(stage).encoded(given.narrow(start, count).to(flow.device()));
     const Solution solution =
         integrate_stage(flow.stage(stage), from, to, z, own, solver, options.guidance);
     parts.push_back(solution.sample.cpu());

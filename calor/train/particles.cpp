@@ -4,6 +4,9 @@
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <numeric>
+
 #include "calor/io/atomic_file.h"
 #include "calor/io/bytes.h"
 #include "calor/solve/stage_field.h"
@@ -27,8 +30,9 @@ at::Tensor push_chunk(const flow::Flow& flow, std::size_t stage, const data::Dat
   for (std::int64_t i = first; i < first + count; ++i) batch.indices.push_back(i);
   left.fill(batch, first, 0, false);
   const at::Tensor items = data::to_model_range(batch.items.to(flow.device()));
-  const flow::Given given =
-      flow::Given{.labels = batch.labels, .condition = batch.condition}.to(flow.device());
+  const flow::Given observed{
+      .labels = batch.labels, .condition = batch.condition, .pictures = batch.pictures};
+  const flow::Given given = flow.stage(stage).encoded(observed.to(flow.device()));
   const solve::StageField field(flow.stage(stage), items.sizes().slice(1), given, options.t_eps);
   const auto derivative = [&](const at::Tensor& s, const at::Tensor& x) {
     return field.velocity(s, x);
@@ -38,14 +42,22 @@ at::Tensor push_chunk(const flow::Flow& flow, std::size_t stage, const data::Dat
       .contiguous();
 }
 
-// Labels and conditions, in order. Items with conditions are rows of a table, which are in memory;
-// of others only the labels are asked for.
+// Labels and conditions, in order. Items with conditions are rows, which are in memory, but not so
+// many pictures as their windows have: those stay with the set. Of others only the labels are asked
+// for.
 flow::Given given_of(const data::Dataset& set) {
   data::Batch batch;
   if (set.spec().condition_width > 0) {
-    for (std::int64_t i = 0; i < set.size(); ++i) batch.indices.push_back(i);
-    set.fill(batch, 0, 0, false);
-    return {.labels = batch.labels, .condition = batch.condition};
+    constexpr std::int64_t at_once = 256;
+    std::vector<at::Tensor> labels, conditions;
+    for (std::int64_t first = 0; first < set.size(); first += at_once) {
+      batch.indices.resize(static_cast<std::size_t>(std::min(at_once, set.size() - first)));
+      std::iota(batch.indices.begin(), batch.indices.end(), first);
+      set.fill(batch, 0, 0, false);
+      labels.push_back(batch.labels);
+      conditions.push_back(batch.condition);
+    }
+    return {.labels = at::cat(labels), .condition = at::cat(conditions)};
   }
   const at::Tensor labels = at::empty({set.size()}, at::kLong);
   for (std::int64_t i = 0; i < set.size(); ++i) {
@@ -77,7 +89,8 @@ std::shared_ptr<data::Dataset> push_particles(const flow::Flow& flow, std::size_
       progress);
   if (!items) return nullptr;
   const flow::Given given = given_of(left);
-  return data::make_float_dataset(left.spec(), *items, given.labels, given.condition);
+  return data::make_float_dataset(left.spec(), *items, given.labels, given.condition,
+                                  left.observed());
 }
 
 }  // namespace calor::train

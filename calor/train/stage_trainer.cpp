@@ -46,6 +46,7 @@ double dropout_of(const flow::ModelOptions& model) {
     case net::NetworkKind::mlp:
       return model.mlp.dropout;
     case net::NetworkKind::chunk_unet:
+    case net::NetworkKind::chunk_transformer:
       break;
   }
   return 0;
@@ -143,10 +144,13 @@ at::Tensor StageTrainer::batch_loss(const data::Batch& batch, std::int64_t start
     noise = path::couple_noise(x, noise, coupling.block);
   }
   const at::Tensor labels = batch.labels.narrow(0, start, count);
+  const auto part = [&](const at::Tensor& all) {
+    return all.defined() ? all.narrow(0, start, count) : all;
+  };
   flow::Given given{.labels = training ? drop_labels(labels, keys) : labels,
-                    .condition = batch.condition.defined() ? batch.condition.narrow(0, start, count)
-                                                           : at::Tensor()};
-  given = given.to(device_);
+                    .condition = part(batch.condition),
+                    .pictures = part(batch.pictures)};
+  given = stage_.encoded(given.to(device_));
   const std::int64_t times = stages.times_per_pair;
   const at::Tensor t = draw_times(stage_.training_times(), keys, times).to(device_);
   if (times > 1) {

@@ -19,7 +19,10 @@ namespace fs = std::filesystem;
 
 constexpr const char* model_name = "model.safetensors";
 
-PushOptions push_options(const RunConfig& config, std::int64_t numbers) {
+// Of its observed pictures an item holds the bytes only, so that 64 of them count as one number.
+PushOptions push_options(const RunConfig& config, const data::ItemSpec& items) {
+  const auto& [count, channels, height, width] = items.observed;
+  const std::int64_t numbers = items.numbers() + count * channels * height * width / 64;
   return {.ode = config.train.push,
           .t_eps = config.sampling.solver.t_eps,
           .chunk = push_chunk_rows(numbers),
@@ -96,7 +99,7 @@ std::optional<data::TrainingData> Trainer::carry(std::size_t stage,
   const auto push = [&](const data::Dataset& left, const std::string& name, std::int64_t before,
                         std::int64_t total) {
     return push_particles(
-        flow_, stage, left, folder / name, checksum, push_options(config_, left.spec().numbers()),
+        flow_, stage, left, folder / name, checksum, push_options(config_, left.spec()),
         [&](std::int64_t rows) { observer_.on_push(stage, before + rows, total); });
   };
   // The flow of a mirrored picture is not the mirrored flow, so both are carried.

@@ -42,6 +42,25 @@ roll ddpm --solver spectral-1 --steps 10 >ddim.json && grep -q '"nfe": *10[.,]' 
 roll ddpm --solver spectral-1 --steps 10 --grid leading >leading.json || fail "--grid leading"
 expect 2 "sample.grid" "$CALOR" rollout ddpm --environment two-ways --grid even
 
+# Policies of pictures, by either network.
+"$CALOR" data record seen.npz --episodes 4 --pictures 48 --quiet || fail "demonstrations with pictures"
+says 'a picture of 48 x 48 x 3' "$CALOR" data inspect seen.npz --observations "img" --out frames.png
+[[ -s frames.png ]] || fail "frames.png"
+eyes=(vision.widths=[4,8] vision.groups=2 vision.points=4 vision.features=4)
+for kind in chunk-unet chunk-transformer; do
+  "$CALOR" train lfm-two-ways seen.npz "${small[@]}" "${eyes[@]}" net.kind=$kind chunk_transformer.width=16 chunk_transformer.depth=1 \
+    'data.observations="img state"' train.steps=2 --run $kind --quiet || fail "train $kind on pictures"
+  says '2 pictures of 48 x 48' "$CALOR" info $kind
+  roll $kind | grep -q '"error": ""' || fail "roll out $kind of pictures"
+done
+seen=("$CALOR" train lfm-two-ways seen.npz "${small[@]}" train.steps=2 --run other)
+expect 1 "'img'" "${seen[@]}" 'data.observations="image"'
+expect 2 "vision.widths" "${seen[@]}" 'data.observations="img"' vision.widths=[8,8,8,8,8]
+expect 2 "vision.groups" "${seen[@]}" 'data.observations="img"' vision.widths=[12]
+expect 2 "chunk-unet" "${seen[@]}" 'data.observations="img"' net.kind=mlp
+expect 2 "heads" "${seen[@]}" net.kind=chunk-transformer chunk_transformer.heads=3
+expect 2 "among the observations" "$CALOR" data inspect two-ways.npz --out none.png
+
 expect 2 "rollout" "$CALOR" sample run
 expect 2 "did you mean|two-ways" "$CALOR" rollout run --environment two-way
 expect 2 "2 numbers" "$CALOR" rollout run --environment pusht

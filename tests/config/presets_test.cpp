@@ -18,9 +18,12 @@ TEST(Presets, AllAreWhole) {
     EXPECT_FALSE(config::preset_summary(toml).empty());
     data::ItemSpec items{.channels = 6, .height = 1, .width = 1, .class_names = {}};
     items.kind = data::ItemKind::rows;
-    if (config.model.kind == net::NetworkKind::chunk_unet) {
+    if (net::is_for_chunks(config.model.kind)) {
       items.width = config.data.demonstrations.chunk;
       items.condition_width = 40;
+      if (config.data.demonstrations.observations.find("img") != std::string::npos) {
+        items.observed = {.count = 2, .channels = 3, .height = 96, .width = 96};
+      }
     } else if (config.model.kind != net::NetworkKind::mlp) {
       const std::int64_t side = config.data.size > 0 ? config.data.size : 28 + 2 * config.data.pad;
       const bool jit = config.model.kind == net::NetworkKind::jit;

@@ -98,6 +98,25 @@ TEST(Zarr, FillsChunksThatAreNotThere) {
   EXPECT_EQ(x[2][2].item<int>(), 12);
 }
 
+// Pictures saved as larger numbers; what lies beyond the array's ends does not count.
+TEST(Zarr, TakesNumbersAsBytes) {
+  SmallStore store;
+  const auto read = [&] { return read_zarr(store.path(), {"x"}, {"x"}).at("x"); };
+  EXPECT_TRUE(at::equal(read(), at::arange(15, at::kByte).view({3, 5})));
+  const auto corner = [&](std::int32_t inside, std::int32_t beyond) {
+    put(store.path() / "x" / "1.1", little(inside) + little(std::int32_t(255)) + little(beyond) +
+                                        little(beyond) + little(beyond) + little(beyond));
+  };
+  corner(0, 1000);
+  EXPECT_EQ(read()[2][4].item<int>(), 255);
+  corner(256, 0);
+  EXPECT_TRUE(has(error_of(read), "255 to 256"));
+  corner(-1, 0);
+  EXPECT_TRUE(has(error_of(read), "-1 to 255"));
+  store.describe("-7", "fill_value");
+  EXPECT_TRUE(has(error_of(read), "fill value"));
+}
+
 TEST(Zarr, RefusesWhatItDoesNotRead) {
   SmallStore store;
   const std::pair<const char*, const char*> changes[] = {{"3", "zarr_format"},

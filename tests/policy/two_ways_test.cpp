@@ -2,9 +2,11 @@
 // the optimum, and that the mean of the two ways fails.
 #include "calor/policy/two_ways.h"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 #include <numbers>
 
 namespace calor::policy {
@@ -118,6 +120,20 @@ TEST(TwoWays, TheMeanOfTheWaysIsStuck) {
   EXPECT_NEAR(environment.position()[0], 0, 1e-9);
   EXPECT_NEAR(environment.position()[1], -two_ways_radius - 0.02, 0.02);
   EXPECT_FALSE(way_of(std::vector<Vec2>{environment.position()}).has_value());
+}
+
+// Pictures are those of each step before its action.
+TEST(TwoWays, RecordsPictures) {
+  const auto recorded = two_ways_demonstrations(4, 2, 0.02, 64);
+  const std::map<std::string, at::Tensor> arrays(recorded.begin(), recorded.end());
+  const at::Tensor& pictures = arrays.at("img");
+  EXPECT_EQ(pictures.sizes(), (std::vector<std::int64_t>{arrays.at("action").size(0), 64, 64, 3}));
+  TwoWays environment;
+  environment.reset(5);
+  const std::int64_t first = arrays.at("episode_ends")[0].item<std::int64_t>();
+  EXPECT_TRUE(at::equal(environment.picture({.side = 64}).permute({1, 2, 0}), pictures[first]));
+  EXPECT_FALSE(at::equal(pictures[first], pictures[first + 5]));
+  EXPECT_EQ(two_ways_demonstrations(4, 1, 0.02).size(), 3U);
 }
 
 // The point stops at the rim, wherever it comes from, and at the edges of the plane.
