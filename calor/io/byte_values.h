@@ -7,7 +7,9 @@
 
 namespace calor::io {
 
-// Numbers from 0 to 255, of any type, rounded to uint8; Error naming `origin` where one is not.
+// Numbers from 0 to 255, of any type, rounded and put into `bytes`, uint8 of the same shape; Error
+// naming `origin` where one is not. Row by row, with next to no memory besides.
+void put_byte_values(const at::Tensor& numbers, const at::Tensor& bytes, const std::string& origin);
 at::Tensor as_byte_values(const at::Tensor& numbers, const std::string& origin);
 
 }  // namespace calor::io

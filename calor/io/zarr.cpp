@@ -109,7 +109,7 @@ std::map<std::string, at::Tensor> read_zarr(const fs::path& path,
                                             const std::vector<std::string>& names,
                                             const std::set<std::string>& as_bytes) {
   const auto all = descriptions(path);
-  std::map<std::string, at::Tensor> arrays;
+  std::map<std::string, at::Tensor> arrays, rooms;
   std::map<std::string, std::set<std::string>> chunks;
   for (const std::string& name : names) {
     const ZarrDescription& description = find_array(all, name, path);
@@ -128,7 +128,8 @@ std::map<std::string, at::Tensor> read_zarr(const fs::path& path,
       path, [&](const std::string& file) { return !place_of(file).chunk.empty(); },
       [&](const std::string& file, std::span<const std::byte> bytes) {
         const Place place = place_of(file);
-        put_chunk(all.at(place.array), place.chunk, bytes, arrays.at(place.array), path.string());
+        put_chunk(all.at(place.array), place.chunk, bytes, arrays.at(place.array),
+                  rooms[place.array], path.string());
         chunks[place.array].insert(place.chunk);
       });
   for (const auto& [name, array] : arrays) {

@@ -163,7 +163,7 @@ std::int64_t chunk_count(const ZarrDescription& d) {
 }
 
 void put_chunk(const ZarrDescription& d, const std::string& place,
-               std::span<const std::byte> packed, const at::Tensor& array,
+               std::span<const std::byte> packed, const at::Tensor& array, at::Tensor& room,
                const std::string& origin) {
   const auto& [name, type, shape, chunks] = d.array;
   const auto numbers = numbers_of(place, d.separator);
@@ -183,7 +183,8 @@ void put_chunk(const ZarrDescription& d, const std::string& place,
     kept.push_back(std::min(chunks[k], shape[k] - first));
     target = target.narrow(static_cast<std::int64_t>(k), first, kept.back());
   }
-  at::Tensor chunk = allocate(chunks, type, origin + ", array " + name);
+  if (!room.defined()) room = allocate(chunks, type, origin + ", array " + name);
+  at::Tensor chunk = room;
   if (!unpack(d.packing, packed, writable_bytes(chunk))) {
     refuse(fmt::format("a chunk that unpacks to {} values", chunk.numel()), name, origin,
            fmt::format("chunk {}, {} bytes, does not", printable(place), packed.size()));
@@ -194,8 +195,11 @@ void put_chunk(const ZarrDescription& d, const std::string& place,
   for (std::size_t k = 0; k < shape.size(); ++k) {
     chunk = chunk.narrow(static_cast<std::int64_t>(k), 0, kept[k]);
   }
-  const bool converted = array.scalar_type() != type;
-  target.copy_(converted ? as_byte_values(chunk, origin + ", array " + name) : chunk);
+  if (array.scalar_type() == type) {
+    target.copy_(chunk);
+  } else {
+    put_byte_values(chunk, target, origin + ", array " + name);
+  }
 }
 
 }  // namespace calor::io

@@ -30,10 +30,11 @@ ZarrDescription parse_zarray(const std::string& name, std::string_view json,
 at::Tensor begin_array(const ZarrDescription& description, at::ScalarType type,
                        const std::string& origin);
 
-// Puts chunk `place` ("3.0") into the array, in the array's type. Chunks at the ends reach beyond
-// the array.
+// Puts chunk `place` ("3.0") into the array, in the array's type. `room`, undefined at first, is
+// where the chunks of one array are unpacked: memory that was asked for anew for each of many large
+// chunks would fall into pieces. Chunks at the ends reach beyond the array.
 void put_chunk(const ZarrDescription& description, const std::string& place,
-               std::span<const std::byte> packed, const at::Tensor& array,
+               std::span<const std::byte> packed, const at::Tensor& array, at::Tensor& room,
                const std::string& origin);
 
 // How many chunks the array is made of.
