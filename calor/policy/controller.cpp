@@ -128,8 +128,7 @@ Action Controller::act() noexcept {
       decide();
       late = options_.budget_ms > 0 && 1e3 * decisions_.back().seconds > options_.budget_ms;
     }
-    const auto* row =
-        plan_.const_data_ptr<double>() + (options.history - 1 + used_) * policy_->action_size();
+    const auto* row = plan_.const_data_ptr<double>() + next_of_plan() * policy_->action_size();
     ++used_;
     last_action_.assign(row, row + policy_->action_size());
   } catch (const std::exception& error) {

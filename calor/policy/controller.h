@@ -98,6 +98,8 @@ class Controller {
   // The chunk of the last decision, [chunk, A] in the units of the demonstrations; the first
   // executed action is row history - 1.
   const at::Tensor& plan() const { return plan_; }
+  // The row of the plan that would be carried out next.
+  std::int64_t next_of_plan() const { return policy_->codec.options.history - 1 + used_; }
   const std::vector<Decision>& decisions() const { return decisions_; }
   const std::string& error() const { return error_; }
   const Policy& policy() const { return *policy_; }

@@ -78,7 +78,15 @@ at::Tensor Environment::picture(const PictureOptions& options) const {
                 fmt::format("{}", options.side), "choose another side");
   std::optional<Vec2> action;
   if (options.show_action && last_action_.size() == 2) action = {last_action_[0], last_action_[1]};
-  return draw(options.side, action).picture();
+  Canvas canvas = draw(options.side, action);
+  for (std::size_t i = 0; i < options.plan.size(); ++i) {
+    const Vec2 place = on_picture(options.plan[i]);
+    const auto side = static_cast<double>(options.side);
+    const auto green = static_cast<std::uint8_t>(220 - 220 * i / options.plan.size());
+    canvas.fill_disc(nearest_pixel({side * place[0], side * place[1]}),
+                     std::max<std::int64_t>(1, options.side / 80), {255, green, 0});
+  }
+  return canvas.picture();
 }
 
 }  // namespace calor::policy

@@ -42,8 +42,9 @@ struct Outcome {
 };
 
 struct PictureOptions {
-  std::int64_t side = 96;    // 1 to 512
-  bool show_action = false;  // marks the last action
+  std::int64_t side = 96;       // 1 to 512
+  bool show_action = false;     // marks the last action
+  std::vector<Vec2> plan = {};  // targets that are planned, marked from yellow to red
 };
 
 class Environment {
@@ -84,6 +85,8 @@ class Environment {
   // observations[index].
   virtual std::vector<double> observation(std::size_t index) const = 0;
   virtual Canvas draw(std::int64_t side, const std::optional<Vec2>& action) const = 0;
+  // Where a target lies on a picture: from its left and upper edge, as shares of its side.
+  virtual Vec2 on_picture(const Vec2& target) const = 0;
 
   // An episode that starts otherwise than by reset().
   void begin_episode();

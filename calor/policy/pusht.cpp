@@ -139,6 +139,10 @@ std::vector<double> PushT::observation(std::size_t index) const {
   return numbers;
 }
 
+Vec2 PushT::on_picture(const Vec2& target) const {
+  return {target[0] / pusht_window, target[1] / pusht_window};
+}
+
 Canvas PushT::draw(std::int64_t side, const std::optional<Vec2>& action) const {
   return pusht_picture(*world_, side, action);
 }

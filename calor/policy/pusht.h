@@ -45,6 +45,7 @@ class PushT final : public Environment {
   Outcome advance(std::span<const double> action) override;
   std::vector<double> observation(std::size_t index) const override;
   Canvas draw(std::int64_t side, const std::optional<Vec2>& action) const override;
+  Vec2 on_picture(const Vec2& target) const override;
 
   std::optional<PushtWorld> world_;
   int contact_points_ = 0;

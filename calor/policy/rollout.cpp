@@ -55,6 +55,18 @@ void check_actions(const Policy& policy, const Environment& environment) {
       "take the environment that the demonstrations are from");
 }
 
+// The actions of the plan that are still to come, where they are points of a plane.
+std::vector<Vec2> planned_targets(const Controller& controller) {
+  const at::Tensor& plan = controller.plan();
+  if (!plan.defined() || plan.size(1) != 2) return {};
+  std::vector<Vec2> targets;
+  const auto rows = plan.accessor<double, 2>();
+  for (std::int64_t i = controller.next_of_plan(); i < plan.size(0); ++i) {
+    targets.push_back({rows[i][0], rows[i][1]});
+  }
+  return targets;
+}
+
 Episode play(Controller& controller, Environment& environment, const std::string& observation,
              std::uint64_t seed, std::int64_t max_steps, bool filmed) {
   Episode episode;
@@ -62,9 +74,9 @@ Episode play(Controller& controller, Environment& environment, const std::string
   environment.reset(seed);
   controller.reset(seed);
   const auto film = [&] {
-    if (filmed) {
-      episode.frames.push_back(environment.picture({.side = film_side, .show_action = true}));
-    }
+    if (!filmed) return;
+    episode.frames.push_back(environment.picture(
+        {.side = film_side, .show_action = true, .plan = planned_targets(controller)}));
   };
   film();
   while (!environment.over() && environment.steps() < max_steps && !interrupted()) {

@@ -119,6 +119,10 @@ std::vector<double> TwoWays::observation(std::size_t /*index*/) const {
   return {position_[0], position_[1]};
 }
 
+Vec2 TwoWays::on_picture(const Vec2& target) const {
+  return {(1 + target[0]) / 2, (1 - target[1]) / 2};
+}
+
 Canvas TwoWays::draw(std::int64_t side, const std::optional<Vec2>& action) const {
   constexpr std::int64_t large = 512;
   constexpr double unit = large / 2.0;

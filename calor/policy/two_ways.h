@@ -56,6 +56,7 @@ class TwoWays final : public Environment {
   Outcome advance(std::span<const double> action) override;
   std::vector<double> observation(std::size_t index) const override;
   Canvas draw(std::int64_t side, const std::optional<Vec2>& action) const override;
+  Vec2 on_picture(const Vec2& target) const override;
 
   Vec2 position_{};
   std::optional<Way> way_;

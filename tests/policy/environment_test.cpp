@@ -190,5 +190,20 @@ TEST(Environment, NothingIsPrinted) {
       testing::ExitedWithCode(0), "");
 }
 
+TEST(Environment, MarksAPlanWhereItIs) {
+  const auto marks = [](const char* name, const Vec2& target) {
+    const auto environment = make_environment(name);
+    environment->reset(1);
+    const at::Tensor plain = environment->picture({.side = 160});
+    return plain.ne(environment->picture({.side = 160, .plan = {target}})).any(0);
+  };
+  // Half of the width and a quarter of the height, from the upper left corner.
+  for (const at::Tensor& changed : {marks("pusht", {256, 128}), marks("two-ways", {0, 0.5})}) {
+    EXPECT_TRUE(changed[39][79].item<bool>());
+    EXPECT_GE(changed.sum().item<std::int64_t>(), 8);
+    EXPECT_LE(changed.sum().item<std::int64_t>(), 16);
+  }
+}
+
 }  // namespace
 }  // namespace calor::policy
