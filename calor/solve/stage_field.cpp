@@ -1,12 +1,24 @@
 #include "calor/solve/stage_field.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "calor/core/error.h"
+#include "calor/core/workers.h"
 
 namespace calor::solve {
+namespace {
+
+// Few enough that what a network of pictures computes of them stays in a core's cache. The same on
+// any number of threads, so that results are, too.
+constexpr std::int64_t slice_rows = 32;
+
+}  // namespace
 
 StageField::StageField(const flow::Stage& stage, at::IntArrayRef item_shape, flow::Given given,
                        double t_eps, flow::GuidanceOptions guidance)
@@ -36,9 +48,32 @@ flow::Given StageField::given_for(std::int64_t rows) const {
 }
 
 // dx/ds = -dz/dt at t = 1 - s.
-at::Tensor StageField::velocity(const at::Tensor& s, const at::Tensor& x) const {
-  const at::Tensor v = stage_.velocity(items(x), 1 - s, given_for(x.size(0)), t_eps_, guidance_);
+at::Tensor StageField::velocity_of(const at::Tensor& s, const at::Tensor& x,
+                                   const flow::Given& given) const {
+  const at::Tensor v = stage_.velocity(items(x), 1 - s, given, t_eps_, guidance_);
   return -v.reshape(x.sizes());
+}
+
+// Perceptrons cut their rows themselves, and GPUs want them all.
+at::Tensor StageField::velocity(const at::Tensor& s, const at::Tensor& x) const {
+  const flow::Given given = given_for(x.size(0));
+  const bool whole = x.size(0) <= slice_rows || !x.is_cpu() || c10::GradMode::is_enabled() ||
+                     stage_.network().has_tangents();
+  return whole ? velocity_of(s, x, given) : in_slices(s, x, given);
+}
+
+at::Tensor StageField::in_slices(const at::Tensor& s, const at::Tensor& x,
+                                 const flow::Given& given) const {
+  std::vector<at::Tensor> slices(
+      static_cast<std::size_t>((x.size(0) + slice_rows - 1) / slice_rows));
+  Workers workers(at::get_num_threads());
+  workers.run(static_cast<std::int64_t>(slices.size()), [&](std::int64_t i) {
+    const c10::NoGradGuard no_grad;  // each thread has its own mode
+    const std::int64_t first = i * slice_rows, count = std::min(slice_rows, x.size(0) - first);
+    slices[static_cast<std::size_t>(i)] = velocity_of(
+        s.narrow(0, first, count), x.narrow(0, first, count), given.narrow(first, count));
+  });
+  return at::cat(slices);
 }
 
 bool StageField::has_tangents() const {

@@ -30,6 +30,9 @@ class StageField final : public VelocityField {
 
  private:
   at::Tensor items(const at::Tensor& x) const;
+  at::Tensor velocity_of(const at::Tensor& s, const at::Tensor& x, const flow::Given& given) const;
+  // Many rows a few at a time, one thread each.
+  at::Tensor in_slices(const at::Tensor& s, const at::Tensor& x, const flow::Given& given) const;
   flow::Given given_for(std::int64_t rows) const;
   // Whether tangents of the network itself are all that is needed.
   bool has_tangents() const;

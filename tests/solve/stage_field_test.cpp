@@ -1,9 +1,11 @@
 #include "calor/solve/stage_field.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
 #include "calor/flow/flow.h"
+#include "tests/support/threads.h"
 
 namespace calor::solve {
 namespace {
@@ -83,6 +85,40 @@ TEST(StageField, AChainsNetworkIsTheFieldItself) {
   const at::Tensor said = network.forward({.z = x.view({7, 3, 1, 1}), .t = s, .y = given.labels});
   EXPECT_LE((field.velocity(s, x) - said.view({7, 3})).abs().max().item<double>(), 1e-6);
   EXPECT_EQ(field.s_min(), 0);
+}
+
+// Networks of pictures see many rows a few at a time. Which rows lie beside a row changes its
+// rounding only, and the number of threads nothing. 70 rows: two slices and a piece.
+TEST(StageField, OfManyPicturesDoesNotDependOnThreads) {
+  flow::ModelOptions options;
+  options.path.kind = path::PathKind::heat;
+  options.net.width = 32;
+  options.net.depth = 2;
+  options.net.heads = 2;
+  options.net.patch = 4;
+  options.net.bottleneck = 8;
+  const data::ItemSpec pictures{
+      .channels = 1, .height = 8, .width = 8, .class_names = {"one", "other"}};
+  flow::Flow flow(options, pictures, at::kCPU);
+  flow.stage(0).network().parameters().initialise(random_key(0, RandomUse::test));
+  flow.stage(0).network().parameters().flatten(at::kCPU);
+  const auto generator = at::detail::createCPUGenerator(1);
+  flow.stage(0).network().parameters().flat().add_(
+      0.05 * at::randn(flow.stage(0).network().parameters().flat().sizes(), generator));
+  const at::Tensor x = at::randn({70, 64}, generator);
+  const at::Tensor s = at::rand({70}, generator) * 0.9 + 0.05;
+  const flow::Given given{.labels = at::arange(70, at::kLong) % 2, .condition = {}};
+  const StageField field(flow.stage(0), {1, 8, 8}, given, 1e-3);
+  const at::Tensor whole = field.velocity(s, x).detach();
+  const auto runs = test::on_threads({1, 2, 3}, [&] {
+    const c10::NoGradGuard no_grad;
+    return field.velocity(s, x);
+  });
+  EXPECT_FALSE(runs[0].requires_grad());
+  EXPECT_TRUE(at::equal(runs[0], runs[1]));
+  EXPECT_TRUE(at::equal(runs[0], runs[2]));
+  EXPECT_LE((runs[0] - whole).norm().item<double>(), 1e-5 * whole.norm().item<double>());
+  EXPECT_GT(whole.select(0, 1).sub(whole.select(0, 2)).abs().max().item<double>(), 1e-3);
 }
 
 }  // namespace
