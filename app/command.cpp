@@ -24,6 +24,16 @@ void set_work(CLI::App& command, Globals& globals, Work work) {
   });
 }
 
+void add_setting(CLI::App& command, std::vector<std::string>& settings, const std::string& flag,
+                 const config::Option& option, const std::string& otherwise) {
+  command.add_option_function<std::string>(
+      flag,
+      [&settings, key = option.key](const std::string& value) {
+        settings.push_back(key + "=" + value);
+      },
+      fmt::format("{} (default: {})", option.text, otherwise));
+}
+
 void say(const Globals& globals, const std::string& line) {
   if (!globals.quiet) std::fprintf(stderr, "%s\n", line.c_str());
 }

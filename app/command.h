@@ -8,6 +8,9 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
+
+#include "calor/config/options.h"
 
 namespace calor::app {
 
@@ -24,6 +27,11 @@ using Work = std::function<nlohmann::ordered_json()>;
 CLI::App& add_command(CLI::App& program, Globals& globals, const std::string& name,
                       const std::string& description, const std::string& examples);
 void set_work(CLI::App& command, Globals& globals, Work work);
+
+// A flag for a declared option, whose text it has: what is written after it is put among
+// `settings` as "KEY=value", to be assigned, and so checked, by the declaration.
+void add_setting(CLI::App& command, std::vector<std::string>& settings, const std::string& flag,
+                 const config::Option& option, const std::string& otherwise);
 
 // Text for people: standard error unless quiet.
 void say(const Globals& globals, const std::string& line);

@@ -10,6 +10,7 @@
 #include "app/train_observer.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
+#include "calor/data/training_data.h"
 #include "calor/distill/distiller.h"
 #include "calor/io/atomic_file.h"
 
@@ -144,6 +145,9 @@ nlohmann::ordered_json run_distill(const Globals& globals, DistillArguments a) {
                                                       teacher.flow->items());
   }
   train::RunConfig config = student_config(teacher, a, file);
+  if (teacher.flow->items().condition_width > 0 && teacher.flow->items().observed.count == 0) {
+    a.options.conditions = data::open_training_data(config.data).train;
+  }
   const std::string checksum = io::checksum_of_file(file);
   const InterruptGuard guard;
   TrainReporter reporter(globals);

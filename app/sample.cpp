@@ -154,19 +154,13 @@ nlohmann::ordered_json run_sampling(const Globals& globals, SampleArguments argu
           {pictures ? "images_per_second" : "rows_per_second", bar.rate()}};
 }
 
-// A flag that sets a sampling setting: declared where the setting is, checked there too.
-void add_setting(CLI::App& command, SampleArguments& arguments, const std::string& flag,
-                 const std::string& key) {
+// A flag for a sampling setting.
+void add_sampling(CLI::App& command, SampleArguments& arguments, const std::string& flag,
+                  const std::string& key) {
   static solve::GenerateOptions defaults;
   config::Options declared;
   defaults.declare(declared);
-  const config::Option* option = declared.find(key);
-  command.add_option_function<std::string>(
-      flag,
-      [&arguments, key](const std::string& value) {
-        arguments.settings.push_back(key + "=" + value);
-      },
-      fmt::format("{} (default: the model's)", option->text));
+  add_setting(command, arguments.settings, flag, *declared.find(key), "the model's");
 }
 
 }  // namespace
@@ -191,10 +185,10 @@ void add_sample(CLI::App& program, Globals& globals) {
       command.add_option("--count", a.count, "how many (default: 64 pictures, 1000 rows)")
           ->check(CLI::Range(std::int64_t{1}, std::int64_t{100'000'000}));
   command.add_option("--label", a.label, "class number or name, or none (default: all in turn)");
-  add_setting(command, a, "--steps", "sample.steps");
-  add_setting(command, a, "--solver", "sample.solver");
-  add_setting(command, a, "--grid", "sample.grid");
-  add_setting(command, a, "--guidance", "sample.guidance");
+  add_sampling(command, a, "--steps", "sample.steps");
+  add_sampling(command, a, "--solver", "sample.solver");
+  add_sampling(command, a, "--grid", "sample.grid");
+  add_sampling(command, a, "--guidance", "sample.guidance");
   command
       .add_option_function<std::vector<std::string>>(
           "--guidance-interval",
@@ -204,9 +198,9 @@ void add_sample(CLI::App& program, Globals& globals) {
           },
           "LO HI: times between which guidance acts")
       ->expected(2);
-  add_setting(command, a, "--t-eps", "sample.t_eps");
-  add_setting(command, a, "--rtol", "sample.rtol");
-  add_setting(command, a, "--atol", "sample.atol");
+  add_sampling(command, a, "--t-eps", "sample.t_eps");
+  add_sampling(command, a, "--rtol", "sample.rtol");
+  add_sampling(command, a, "--atol", "sample.atol");
   command.add_option("--seed", a.seed, "item i is the same whatever the count or batch")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

@@ -122,6 +122,8 @@ int main(int argc, char** argv) try {
     write_weights(*policy, weights);
     return 0;
   }
+  std::printf("precision %s\n",
+              policy->precision() == calor::net::Precision::bf16 ? "bf16" : "fp32");
   for (const std::int64_t nfe : {1, 2, 4}) time_decisions(policy, nfe, decisions);
   return 0;
 } catch (const calor::Error& error) {

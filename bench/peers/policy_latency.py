@@ -100,6 +100,7 @@ def check(model, path):
     model.load_state_dict(weights)
     y = model(arrays["input.z"].squeeze(2), arrays["input.t"], arrays["input.condition"])
     error = (y - arrays["output"].squeeze(2)).abs().max() / y.abs().max()
+    assert error < 1e-4, f"the networks differ by {error:.1e}"
     print(f"parameters {sum(p.numel() for p in model.parameters())}, largest relative difference {error:.1e}")
 
 

@@ -35,6 +35,7 @@ Distiller::Distiller(const flow::LoadedModel& teacher, std::string teacher_check
       folder_(std::move(folder)),
       observer_(observer) {
   require_teacher(teacher.flow->options(), options.stages);
+  given_ = given_in_turn(teacher.flow->items(), options.conditions.get(), options.pairs);
   net::use(config.train.products);
 }
 
@@ -42,15 +43,18 @@ fs::path Distiller::folder_of(std::size_t student, const std::string& phase) con
   return folder_ / "stages" / std::to_string(student + 1) / phase;
 }
 
-// Rows are so small that many of them fill a batch.
+// Rows for a perceptron are so small that many of them fill a batch.
 StatesRequest Distiller::request() const {
   StatesRequest request{.folder = folder_ / "pairs",
                         .teacher = teacher_checksum_,
                         .sampling = solve::options_from_notes(teacher_.notes, "teacher"),
                         .count = options_.pairs,
                         .seed = config_.train.seed,
+                        .given = given_,
+                        .conditions = {},
                         .store = options_.store};
-  if (teacher_.flow->items().kind == data::ItemKind::rows) request.sampling.batch = 16'384;
+  if (options_.conditions) request.conditions = options_.conditions->fingerprint();
+  if (teacher_.flow->options().kind == net::NetworkKind::mlp) request.sampling.batch = 16'384;
   return request;
 }
 
@@ -72,7 +76,8 @@ std::shared_ptr<data::Dataset> Distiller::left_ends(StageGroup group, bool held_
   const std::int64_t count = held_out ? options_.held_out : options_.pairs - options_.held_out;
   const at::Tensor& left = states_->borders[static_cast<std::size_t>(group.first)];
   return data::make_float_dataset(teacher_.flow->items(), left.narrow(0, first, count),
-                                  states_->labels.narrow(0, first, count));
+                                  states_->given.labels.narrow(0, first, count),
+                                  states_->given.narrow(first, count).condition);
 }
 
 StageTask Distiller::task_for(std::size_t student, StageGroup group, const fs::path& folder) const {
@@ -234,7 +239,7 @@ std::optional<at::Tensor> Distiller::teach_by_reflow(std::size_t student) {
   StatesRequest own = request();
   own.folder = folder;
   own.teacher = io::checksum_of_file(train::stage_weights_file(folder));
-  const auto way = straight_way(flow, student, own, pairs->states.front(), pairs->labels,
+  const auto way = straight_way(flow, student, own, pairs->states.front(),
                                 flow.stage(student).map_times(), on_states());
   if (!way) return std::nullopt;
   return go_through(student, {.name = {},

@@ -36,6 +36,7 @@ struct DistilOptions {
   std::int64_t held_out = 2'000;    // of them, to measure on
   std::int64_t trial_steps = 1000;  // measured: of each student that is tried
   train::ParticleStore store = train::ParticleStore::fp32;
+  std::shared_ptr<const data::Dataset> conditions = {};  // of a teacher that is given some
 };
 
 // RUN/                    model.safetensors
@@ -98,6 +99,7 @@ class Distiller {
   train::RunConfig config_;
   std::filesystem::path folder_;
   train::TrainObserver& observer_;
+  flow::Given given_;
   std::optional<TeacherStates> states_;
   std::vector<StageGroup> groups_;
   std::vector<std::vector<double>> errors_;

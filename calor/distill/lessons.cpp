@@ -56,7 +56,7 @@ class MapLesson : public train::Lesson {
   }
   static flow::Given given(const Way& way, Rows rows) {
     const at::Tensor index = at::tensor(at::ArrayRef<std::int64_t>(rows.data(), rows.size()));
-    return {.labels = way.labels.index_select(0, index), .condition = {}};
+    return way.given.select(index);
   }
 
   // Rows of the training way and how they move along it, on the stage's device.

@@ -4,6 +4,8 @@
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "calor/core/error.h"
 #include "calor/distill/lessons.h"
 #include "calor/io/atomic_file.h"
@@ -18,14 +20,11 @@ namespace fs = std::filesystem;
 // `where`: what the store holds of the request.
 std::string identity_of(const StatesRequest& request, const std::string& where) {
   const auto notes = solve::notes_from_options(request.sampling);
-  const std::string text =
+  std::string text =
       fmt::format("{} {} {} {} {} {}", request.teacher, where, request.count, request.seed,
                   request.store == train::ParticleStore::fp16 ? 16 : 32, notes.begin()->second);
+  if (!request.conditions.empty()) text += " " + request.conditions;
   return io::checksum(io::as_bytes(text));
-}
-
-at::Tensor labels_of(const data::ItemSpec& items, std::int64_t count) {
-  return at::arange(count, at::kLong) % std::max<std::int64_t>(items.classes(), 1);
 }
 
 // Items from a number on, so many of them.
@@ -43,10 +42,6 @@ std::optional<at::Tensor> fill(const StatesRequest& request, const data::ItemSpe
       .spec = items,
       .kind = request.store};
   return fill_store(store, make, progress);
-}
-
-flow::Given given_of(const at::Tensor& labels, std::int64_t first, std::int64_t count) {
-  return {.labels = labels.narrow(0, first, count), .condition = {}};
 }
 
 std::string border_title(std::size_t border) {
@@ -71,20 +66,48 @@ at::Tensor go_straight(const flow::Stage& stage, const at::Tensor& z, double fro
   return to == 1 ? stage.predict(state, at::full({z.size(0)}, last, z.options()), given) : state;
 }
 
+// The conditions [count, c] of a set's items, in turn.
+at::Tensor conditions_in_turn(const data::Dataset& set, std::int64_t count) {
+  constexpr std::int64_t at_once = 4096;
+  std::vector<at::Tensor> parts;
+  for (std::int64_t first = 0; first < count; first += at_once) {
+    data::Batch batch;
+    for (std::int64_t i = first; i < std::min(first + at_once, count); ++i) {
+      batch.indices.push_back(i % set.size());
+    }
+    set.fill(batch, first, 0, false);
+    parts.push_back(batch.condition);
+  }
+  return at::cat(parts);
+}
+
 }  // namespace
+
+flow::Given given_in_turn(const data::ItemSpec& items, const data::Dataset* conditions,
+                          std::int64_t count) {
+  require_usage(items.observed.count == 0, "a teacher that observes numbers",
+                fmt::format("one that observes {} pictures", items.observed.count),
+                "pairs with pictures are not kept: distil a policy of numbers");
+  flow::Given given{
+      .labels = at::arange(count, at::kLong) % std::max<std::int64_t>(items.classes(), 1),
+      .condition = {}};
+  if (items.condition_width == 0) return given;
+  require_usage(
+      conditions != nullptr && conditions->spec().condition_width == items.condition_width,
+      fmt::format("a set whose items have {} conditions", items.condition_width),
+      conditions == nullptr ? std::string("none")
+                            : fmt::format("one with {}", conditions->spec().condition_width),
+      "give the data that the teacher was trained on");
+  given.condition = conditions_in_turn(*conditions, count);
+  return given;
+}
 
 std::optional<TeacherStates> teacher_states(const flow::Flow& teacher, const StatesRequest& request,
                                             const OnStates& progress) {
   const c10::NoGradGuard no_grad;
   const data::ItemSpec& items = teacher.items();
-  if (items.condition_width > 0 || items.observed.count > 0) {
-    throw usage_error("a teacher without conditions, or with labels only",
-                      fmt::format("one that is given {} numbers and {} pictures",
-                                  items.condition_width, items.observed.count),
-                      "distil a model without data.condition");
-  }
   TeacherStates states{.borders = std::vector<at::Tensor>(teacher.size() + 1),
-                       .labels = labels_of(items, request.count)};
+                       .given = request.given};
   for (std::size_t border = teacher.size() + 1; border-- > 0;) {
     const auto make = [&](std::int64_t first, std::int64_t count) {
       if (border == teacher.size()) {
@@ -92,7 +115,7 @@ std::optional<TeacherStates> teacher_states(const flow::Flow& teacher, const Sta
       }
       const at::Tensor right = states.borders[border + 1].narrow(0, first, count).to(at::kFloat);
       return solve::generate_between(teacher, border + 1, border, right,
-                                     given_of(states.labels, first, count), request.sampling)
+                                     states.given.narrow(first, count), request.sampling)
           .items;
     };
     const auto made = fill(request, items, fmt::format("border-{}", border), std::to_string(border),
@@ -124,7 +147,7 @@ std::optional<Way> teacher_way(const flow::Flow& teacher, const StatesRequest& r
   if (pieces > 1) io::make_folder(own.folder);
   Way way{.times = path::log_snr_cuts(student.whole_path(), pieces),
           .states = {states.borders[static_cast<std::size_t>(group.last) + 1]},
-          .labels = states.labels};
+          .given = states.given};
   Place before{.stage = teacher.size(), .t = 0};
   for (std::int64_t i = 1; i < pieces; ++i) {
     const Place place =
@@ -135,7 +158,7 @@ std::optional<Way> teacher_way(const flow::Flow& teacher, const StatesRequest& r
     const auto make = [&](std::int64_t first, std::int64_t count) {
       return solve::generate_within(teacher, place.stage, from, place.t,
                                     start.narrow(0, first, count),
-                                    given_of(states.labels, first, count), request.sampling)
+                                    states.given.narrow(first, count), request.sampling)
           .items;
     };
     const auto made =
@@ -156,10 +179,9 @@ std::optional<Way> teacher_way(const flow::Flow& teacher, const StatesRequest& r
 
 std::optional<Way> straight_way(const flow::Flow& flow, std::size_t stage,
                                 const StatesRequest& request, const at::Tensor& right,
-                                const at::Tensor& labels, const std::vector<double>& times,
-                                const OnStates& progress) {
+                                const std::vector<double>& times, const OnStates& progress) {
   const c10::NoGradGuard no_grad;
-  Way way{.times = times, .states = {right}, .labels = labels};
+  Way way{.times = times, .states = {right}, .given = request.given};
   for (std::size_t i = 1; i < times.size(); ++i) {
     const auto make = [&](std::int64_t first, std::int64_t count) {
       std::vector<at::Tensor> parts;
@@ -167,7 +189,7 @@ std::optional<Way> straight_way(const flow::Flow& flow, std::size_t stage,
         const std::int64_t rows = std::min(request.sampling.batch, first + count - begin);
         const at::Tensor z = way.states[i - 1].narrow(0, begin, rows).to(flow.device(), at::kFloat);
         parts.push_back(go_straight(flow.stage(stage), z, times[i - 1], times[i],
-                                    given_of(labels, begin, rows).to(flow.device()),
+                                    request.given.narrow(begin, rows).to(flow.device()),
                                     request.sampling.solver)
                             .cpu());
       }

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "calor/data/dataset.h"
 #include "calor/distill/grouping.h"
 #include "calor/distill/way.h"
 #include "calor/flow/flow.h"
@@ -24,6 +25,8 @@ struct StatesRequest {
   solve::GenerateOptions sampling;
   std::int64_t count = 0;
   std::int64_t seed = 0;
+  flow::Given given;            // of each item: given_in_turn()
+  std::string conditions = {};  // a checksum of the set that the conditions are from; empty: none
   train::ParticleStore store = train::ParticleStore::fp32;
 };
 
@@ -32,11 +35,17 @@ using OnStates = std::function<void(const std::string& what, std::int64_t done)>
 
 // `count` items [count, C, H, W] at each border, mapped from their stores, from the data's side (0)
 // to noise (the number of stages): item i of each is what the teacher makes of noise i of the seed
-// and label i.
+// and what item i is given.
 struct TeacherStates {
   std::vector<at::Tensor> borders;
-  at::Tensor labels;  // int64 [count]: i modulo the number of classes
+  flow::Given given;
 };
+
+// What items 0 .. count - 1 are given: the classes in turn, and the conditions of the items of
+// `conditions` in turn, if the model takes any (else it may be null). UsageError for a model of
+// pictures that are observed: each pair would keep its own.
+flow::Given given_in_turn(const data::ItemSpec& items, const data::Dataset* conditions,
+                          std::int64_t count);
 
 // Made chunk by chunk, resumable; nothing where a signal asked to stop.
 std::optional<TeacherStates> teacher_states(const flow::Flow& teacher, const StatesRequest& request,
@@ -64,7 +73,6 @@ std::optional<Way> teacher_way(const flow::Flow& teacher, const StatesRequest& r
 // (lessons.h), kept in the request's folder as way-I.f32; its identity is that of the request.
 std::optional<Way> straight_way(const flow::Flow& flow, std::size_t stage,
                                 const StatesRequest& request, const at::Tensor& right,
-                                const at::Tensor& labels, const std::vector<double>& times,
-                                const OnStates& progress);
+                                const std::vector<double>& times, const OnStates& progress);
 
 }  // namespace calor::distill

@@ -5,13 +5,13 @@
 namespace calor::distill {
 
 Way Way::narrow(std::int64_t first, std::int64_t count) const {
-  Way own{.times = times, .states = {}, .labels = labels.narrow(0, first, count)};
+  Way own{.times = times, .states = {}, .given = given.narrow(first, count)};
   for (const at::Tensor& state : states) own.states.push_back(state.narrow(0, first, count));
   return own;
 }
 
 Way Way::every(std::int64_t stride) const {
-  Way own{.times = {}, .states = {}, .labels = labels};
+  Way own{.times = {}, .states = {}, .given = given};
   for (std::size_t i = 0; i < times.size(); i += static_cast<std::size_t>(stride)) {
     own.times.push_back(times[i]);
     own.states.push_back(states[i]);

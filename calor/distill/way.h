@@ -7,12 +7,14 @@
 #include <span>
 #include <vector>
 
+#include "calor/flow/given.h"
+
 namespace calor::distill {
 
 struct Way {
   std::vector<double> times;       // of the map, 0 = the right end .. 1 = the left one
   std::vector<at::Tensor> states;  // at each time [count, C, H, W], fp32 or fp16, CPU
-  at::Tensor labels;               // int64 [count]
+  flow::Given given;               // of each item, CPU
 
   std::int64_t pieces() const { return static_cast<std::int64_t>(times.size()) - 1; }
   // Some of the items.

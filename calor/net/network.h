@@ -59,8 +59,8 @@ class Network {
   virtual Tangents forward_with_tangents(const NetworkInput& input, const at::Tensor& directions);
   virtual Divergence forward_with_divergence(const NetworkInput& input);
 
-  // Keeps the weights as the products take them, where that saves time in each call. For a network
-  // whose weights no longer change; results keep their bits.
+  // Keeps the weights as the products take them, where that saves time in each call; results keep
+  // their bits. For a network on the CPU whose weights, precision and device no longer change.
   virtual void pack_weights() {}
 
   Parameters& parameters() { return parameters_; }

@@ -42,6 +42,11 @@ at::Tensor StepConvolution::operator()(const at::Tensor& x, Precision precision,
   const kernels::Windows windows{
       .kernel = weight_.size(2), .stride = stride, .padding = weight_.size(2) / 2};
   const at::ScalarType type = product_type(weight_, precision);
+  if (!x.is_cpu()) {  // a GPU's own convolution is one kernel
+    const at::Tensor y = at::conv1d(x.to(type).transpose(1, 2), weight_.to(type), bias_.to(type),
+                                    stride, windows.padding);
+    return y.transpose(1, 2).to(weight_.scalar_type());
+  }
   const at::Tensor seen = kernels::step_windows(x, windows, type).flatten(2);
   const at::Tensor y = at::linear(seen, rows_of_weight(precision, false), bias_.to(type));
   return y.to(weight_.scalar_type());
@@ -49,6 +54,11 @@ at::Tensor StepConvolution::operator()(const at::Tensor& x, Precision precision,
 
 at::Tensor StepConvolution::transposed(const at::Tensor& x, Precision precision) const {
   const at::ScalarType type = product_type(weight_, precision);
+  if (!x.is_cpu()) {
+    const at::Tensor y = at::conv_transpose1d(x.to(type).transpose(1, 2), weight_.to(type),
+                                              bias_.to(type), doubling.stride, doubling.padding);
+    return y.transpose(1, 2).to(weight_.scalar_type());
+  }
   const at::Tensor put = at::linear(x.to(type), rows_of_weight(precision, true));
   const at::Tensor windows = put.unflatten(2, {doubling.kernel, weight_.size(1)});
   return kernels::add_step_windows(windows, 2 * x.size(1), doubling) + bias_;

@@ -15,7 +15,8 @@
 
 namespace calor::policy {
 
-std::shared_ptr<Policy> Policy::load(const std::filesystem::path& run, at::Device device) {
+std::shared_ptr<Policy> Policy::load(const std::filesystem::path& run, at::Device device,
+                                     net::Precision precision) {
   const auto file = flow::model_file_of(run);
   auto model = flow::load_model(file, device);
   auto codec = data::policy_codec(model.notes, file.string());
@@ -28,7 +29,9 @@ std::shared_ptr<Policy> Policy::load(const std::filesystem::path& run, at::Devic
   policy->sampling = solve::options_from_notes(model.notes, file.string());
   policy->flow = std::move(model.flow);
   for (std::size_t i = 0; i < policy->flow->size(); ++i) {
-    policy->flow->stage(i).network().pack_weights();
+    net::Network& network = policy->flow->stage(i).network();
+    network.set_precision(net::resolve(precision, device));
+    if (device.is_cpu()) network.pack_weights();
   }
   policy->codec = std::move(*codec);
   return policy;
@@ -69,11 +72,29 @@ Controller::Controller(std::shared_ptr<const Policy> policy, const ControlOption
       sampling_(policy_->sampling),
       history_(
           at::zeros({policy_->codec.options.history, policy_->observation_size()}, at::kDouble)) {
+  check();
   const data::ObservedShape& shape = policy_->pictures();
   if (shape.count > 0) {
     pictures_ = at::zeros({shape.count, shape.channels, shape.height, shape.width}, at::kByte);
   }
   last_action_.reserve(static_cast<std::size_t>(policy_->action_size()));
+}
+
+// A file may have been edited, and a Policy made by hand.
+void Controller::check() const {
+  const auto& o = policy_->codec.options;
+  const data::ItemSpec& items = policy_->flow->items();
+  const bool fits = o.history >= 1 && o.execute >= 1 && o.history + o.execute - 1 <= items.width &&
+                    policy_->action_size() == items.channels &&
+                    o.history * policy_->observation_size() == items.condition_width &&
+                    (items.observed.count == 0 || items.observed.count == o.history);
+  if (fits) return;
+  throw Error(fmt::format("a policy for chunks of {} actions of {}, given {} numbers", items.width,
+                          items.channels, items.condition_width),
+              fmt::format("{} actions of {} after {} observations of {}, {} pictures", o.execute,
+                          policy_->action_size(), o.history, policy_->observation_size(),
+                          items.observed.count),
+              "the model file is damaged: make it again from its run");
 }
 
 Controller Controller::load(const std::filesystem::path& run, at::Device device) {
@@ -119,7 +140,10 @@ Action Controller::without(ActionStatus status) {
 
 Action Controller::act() noexcept {
   if (stopped_) return {.status = ActionStatus::stopped, .values = {}};
-  if (bad_observation_) return without(ActionStatus::bad_observation);
+  if (bad_observation_) {
+    error_ = "an observation of another size, or with a number that is not finite";
+    return without(ActionStatus::bad_observation);
+  }
   if (!observed_) return without(ActionStatus::not_observed);
   const auto& options = policy_->codec.options;
   bool late = false;
@@ -133,6 +157,7 @@ Action Controller::act() noexcept {
     last_action_.assign(row, row + policy_->action_size());
   } catch (const std::exception& error) {
     error_ = error.what();
+    error_ = error_.substr(0, error_.find('\n'));  // LibTorch appends a stack trace
     plan_ = at::Tensor();
     return without(ActionStatus::failed);
   }
@@ -182,14 +207,16 @@ void Controller::decide() {
   decisions_.push_back({.nfe = made.nfe, .seconds = taken.count()});
 }
 
-Budget Controller::measure(int trials) {
+Budget Controller::measure(std::int64_t steps, int trials) {
   reset(0);
-  Budget budget{.steps = sampling_.solver.steps};
+  sampling_.solver.steps = steps;
+  Budget budget{.steps = steps};
   const at::Tensor middle =
       policy_->codec.observations.from_unit(at::zeros({policy_->observation_size()}, at::kDouble));
   observe({middle.const_data_ptr<double>(), static_cast<std::size_t>(middle.numel())},
           pictures_.defined() ? pictures_[0] : pictures_);
   for (int i = 0; i <= trials; ++i) {
+    plan_ = at::Tensor();  // cold
     decide();
     if (i == 0) continue;
     budget.nfe = decisions_.back().nfe;
@@ -206,23 +233,30 @@ Budget Controller::fit_to_budget(double milliseconds, int trials) {
                 fmt::format("sample.solver = {}", solve::solver_name(solver.solver)),
                 "take euler or heun, say");
   }
-  for (;;) {
-    const Budget budget = measure(trials);
-    if (budget.worst_ms <= milliseconds) {
-      options_.budget_ms = milliseconds;
-      return budget;
+  const std::int64_t wanted = solver.steps;
+  const auto least = std::min(wanted, static_cast<std::int64_t>(policy_->flow->size()));
+  Budget fits = measure(wanted, trials);
+  if (fits.worst_ms > milliseconds) {
+    // Bisection: `fits` does, `too_many` do not.
+    std::int64_t too_many = wanted;
+    fits = measure(least, trials);
+    if (fits.worst_ms > milliseconds) {
+      throw Error(fmt::format("a decision in {:.1f} ms", milliseconds),
+                  fmt::format("{:.1f} ms with {} evaluations, the fewest", fits.worst_ms, fits.nfe),
+                  "allow more time, or take a smaller network or a distilled one");
     }
-    const auto least = static_cast<std::int64_t>(policy_->flow->size());
-    if (budget.steps <= least) {
-      throw Error(
-          fmt::format("a decision in {:.1f} ms", milliseconds),
-          fmt::format("{:.1f} ms with {} evaluations, the fewest", budget.worst_ms, budget.nfe),
-          "allow more time, or take a smaller network or a distilled one");
+    while (too_many - fits.steps > 1) {
+      const Budget tried = measure((fits.steps + too_many) / 2, trials);
+      if (tried.worst_ms <= milliseconds) {
+        fits = tried;
+      } else {
+        too_many = tried.steps;
+      }
     }
-    const auto guess = static_cast<std::int64_t>(static_cast<double>(budget.steps) * milliseconds /
-                                                 budget.worst_ms);
-    sampling_.solver.steps = std::clamp(guess, least, budget.steps - 1);
   }
+  sampling_.solver.steps = fits.steps;
+  options_.budget_ms = milliseconds;
+  return fits;
 }
 
 }  // namespace calor::policy

@@ -62,8 +62,12 @@ struct Policy {
   data::PolicyCodec codec;
   solve::GenerateOptions sampling;  // as the model has it; change it before use
 
-  // From a run folder or a model file. Error where it is none, or no policy.
-  static std::shared_ptr<Policy> load(const std::filesystem::path& run, at::Device device);
+  // From a run folder or a model file, to decide with products in this precision; automatic: bf16
+  // where the machine has it, so that machines may plan a little differently. Error where it is
+  // none, or no policy.
+  static std::shared_ptr<Policy> load(const std::filesystem::path& run, at::Device device,
+                                      net::Precision precision = net::Precision::automatic);
+  net::Precision precision() const { return flow->stage(0).network().precision(); }
 
   std::int64_t action_size() const { return codec.actions.width(); }
   std::int64_t observation_size() const { return codec.observations.width(); }
@@ -73,16 +77,23 @@ struct Policy {
 
 class Controller {
  public:
+  // Error where the policy's description does not fit its network.
   explicit Controller(std::shared_ptr<const Policy> policy, const ControlOptions& options = {});
+  ~Controller() = default;
+  Controller(Controller&&) = default;
+  Controller& operator=(Controller&&) = default;
+  Controller(const Controller&) = delete;  // it would see what the other observes
+  Controller& operator=(const Controller&) = delete;
   static Controller load(const std::filesystem::path& run, at::Device device = at::kCPU);
 
   // Forgets what was observed. The noise of decision k of an episode is a function of (seed, k).
   void reset(std::uint64_t seed);
 
-  // Measures decisions, `trials` of each number of solver steps from the model's downwards, until
-  // the slowest takes no longer than this; the controller then takes that many, and the time
-  // becomes its budget. To be called once before the loop, on the machine as it will be then;
-  // resets. Error where even the fewest steps take longer, or the solver chooses its own.
+  // Looks for the most solver steps, of the model's number at most, with which the slowest of
+  // `trials` decisions takes no longer than this; the controller then takes that many, and the time
+  // becomes its budget. Decisions are cold ones, which take longest. To be called once before the
+  // loop, on the machine and the thread as they will be then; resets. Error where even the fewest
+  // steps take longer, or the solver chooses its own.
   Budget fit_to_budget(double milliseconds, int trials = 20);
 
   // The newest observation, in the units of the demonstrations. The first of an episode stands for
@@ -107,12 +118,14 @@ class Controller {
   const solve::GenerateOptions& sampling() const { return sampling_; }
 
  private:
+  void check() const;
   void decide();
   Action without(ActionStatus status);
   flow::Given given() const;
   solve::Start start();
-  // The slowest of some decisions after a first one that does not count, in the milliseconds.
-  Budget measure(int trials);
+  // The slowest of some decisions with this many solver steps, after a first one that does not
+  // count.
+  Budget measure(std::int64_t steps, int trials);
 
   std::shared_ptr<const Policy> policy_;
   ControlOptions options_;

@@ -91,9 +91,10 @@ Solution integrate_stage(const flow::Stage& stage, double from, double to, const
 // The part of a grid from a time on, which is its first point.
 std::vector<double> grid_from(double begin, const std::vector<double>& grid) {
   if (begin <= grid.front()) return grid;
+  constexpr double rounding = 1e-6;  // grids may be of fp32 times
   std::vector<double> rest{begin};
   for (const double t : grid) {
-    if (t > begin) rest.push_back(t);
+    if (t > begin + rounding) rest.push_back(t);
   }
   return rest;
 }
@@ -107,8 +108,8 @@ Solution run_stage(const flow::Stage& stage, double begin, const at::Tensor& z,
   if (stage.is_map()) return {.sample = stage.map(z, given), .nfe = stage.evaluations()};
   if (is_ode(solver.solver)) {
     SolverOptions rest = solver;
-    rest.steps =
-        static_cast<std::int64_t>(std::ceil(static_cast<double>(solver.steps) * (1 - begin)));
+    rest.steps = static_cast<std::int64_t>(
+        std::ceil(static_cast<double>(solver.steps) * (1 - begin) - 1e-9));
     return integrate_stage(stage, begin, 1, z, given, rest, guidance);
   }
   const Denoise denoise = [&](const at::Tensor& state, double t) {
@@ -243,17 +244,20 @@ Start start_from(const flow::Flow& flow, std::vector<RandomKey> keys) {
 }
 
 Start start_on_the_way(const flow::Flow& flow, const at::Tensor& items, Start start, double depth) {
+  const at::Tensor there = items.to(start.noise.options());
   if (flow.is_chain()) {
     const std::size_t border = border_at(flow, depth);
     if (border == flow.size()) return start;
     const flow::Stage& stage = flow.stage(border);
     const at::Tensor& lambda = stage.space().lambda;
-    start.noise = stage.space().combine(stage.step()->kept(lambda), items,
+    start.noise = stage.space().combine(stage.step()->kept(lambda), there,
                                         stage.step()->spread(lambda), start.noise);
   } else {
     const flow::Stage& stage = flow.stage(0);
     if (stage.is_map() || depth >= 1) return start;
-    start.noise = stage.objective().noisy(items, start.noise, at::full({items.size(0)}, 1 - depth));
+    // The start has the path's scale of the noise already, which noisy() brings along, too.
+    start.noise = stage.objective().noisy(there, start.noise / stage.space().path->noise_scale(),
+                                          at::full({items.size(0)}, 1 - depth, there.options()));
   }
   start.depth = depth;
   return start;

@@ -1,10 +1,12 @@
 #include "calor/solve/grid.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "calor/core/error.h"
 #include "calor/path/log_snr.h"
 
 namespace calor::solve {
@@ -31,6 +33,9 @@ std::vector<double> uniform_grid(std::int64_t steps) {
 std::vector<double> leading_grid(std::int64_t steps) {
   constexpr std::int64_t schedule = 100;
   if (steps >= schedule) return uniform_grid(steps);
+  require_usage(steps >= 4, "sample.grid = leading with four solver steps or more",
+                fmt::format("{}", steps),
+                "take more steps, or sample.grid = uniform: leading ones begin after the noise");
   std::vector<double> grid;
   for (std::int64_t i = 1; i <= steps; ++i) {
     const double place = static_cast<double>(i) / static_cast<double>(steps);

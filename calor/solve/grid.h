@@ -14,7 +14,8 @@ std::vector<double> uniform_grid(std::int64_t steps);
 // Every 100/n-th of the uniform grid of 100 steps, counted from the data (the "leading" spacing of
 // DDIM): (i + 1)/n - 1/100 for i < n, then 1. The noise is taken to lie at the first of these
 // times, where paths that preserve the variance have kept enough signal for a prediction of the
-// noise to be divided by. From 100 steps on the uniform grid.
+// noise to be divided by. From 100 steps on the uniform grid; UsageError below 4, where they would
+// begin far from noise.
 std::vector<double> leading_grid(std::int64_t steps);
 
 // Steps of equal change in log(A/S) at lambda = 0 between lo and hi, with 0 before and 1 after; on

@@ -61,6 +61,9 @@ expect 2 "chunk-unet" "${seen[@]}" 'data.observations="img"' net.kind=mlp
 expect 2 "heads" "${seen[@]}" net.kind=chunk-transformer chunk_transformer.heads=3
 expect 2 "among the observations" "$CALOR" data inspect two-ways.npz --out none.png
 
+"$CALOR" distill run --stages 1 --pairs 200 --held-out 50 --run student train.steps=3 --quiet || fail "distil a policy"
+roll student >student.json && grep -q '"nfe": 1.0' student.json || fail "a student of one evaluation: $(cat student.json)"
+
 expect 2 "rollout" "$CALOR" sample run
 expect 2 "did you mean|two-ways" "$CALOR" rollout run --environment two-way
 expect 2 "2 numbers" "$CALOR" rollout run --environment pusht

@@ -171,6 +171,66 @@ TEST(SlowStudents, MakeOfNoiseWhatTheirTeacherMakes) {
   }
 }
 
+// Points with one condition each, -1 to 1.
+std::shared_ptr<data::Dataset> conditioned_points(std::int64_t n) {
+  data::ItemSpec items = test::points_spec();
+  items.condition_width = 1;
+  return data::make_float_dataset(items, at::zeros({n, 2}), {},
+                                  at::linspace(-1, 1, n).view({n, 1}));
+}
+
+TEST(GivenInTurn, TakesClassesAndConditionsInTurn) {
+  const auto points = conditioned_points(3);
+  data::ItemSpec items = points->spec();
+  const flow::Given given = given_in_turn(items, points.get(), 5);
+  EXPECT_TRUE(at::equal(given.condition.view({5}), at::tensor({-1.0F, 0.0F, 1.0F, -1.0F, 0.0F})));
+  EXPECT_TRUE(at::equal(given.labels, at::zeros({5}, at::kLong)));
+  EXPECT_THROW(given_in_turn(items, nullptr, 5), Error);
+  items.condition_width = 2;
+  EXPECT_THROW(given_in_turn(items, points.get(), 5), Error);
+  data::ItemSpec seen = points->spec();
+  seen.observed = {.count = 1, .channels = 1, .height = 2, .width = 2};
+  EXPECT_THROW(given_in_turn(seen, points.get(), 5), Error);
+  data::ItemSpec labelled = test::points_spec();
+  labelled.class_names = {"a", "b"};
+  EXPECT_TRUE(at::equal(given_in_turn(labelled, nullptr, 3).labels, at::tensor({0, 1, 0})));
+}
+
+// A teacher with drawn weights, whose items depend on their conditions; the student does as its
+// teacher with the same conditions, and otherwise with others.
+TEST(SlowStudents, AreGivenWhatTheirTeacherIsGiven) {
+  const auto points = conditioned_points(1000);
+  const train::RunConfig config = config_of(600);
+  flow::LoadedModel teacher{
+      .flow = std::make_unique<flow::Flow>(config.model, points->spec(), at::kCPU),
+      .notes = solve::notes_from_options(config.sampling)};
+  for (std::size_t n = 0; n < teacher.flow->size(); ++n) {
+    net::Parameters& parameters = teacher.flow->stage(n).network().parameters();
+    parameters.initialise(random_key(n, RandomUse::test));
+    parameters.flatten(at::kCPU);
+    const auto generator = at::detail::createCPUGenerator(n + 1);
+    parameters.flat().add_(0.3 * at::randn(parameters.flat().sizes(), generator));
+  }
+  Folder folder;
+  EXPECT_EQ(distil(teacher, {.stages = 1, .conditions = points}, 600, folder.path()),
+            Outcome::finished);
+  const auto student = flow::load_model(folder.path() / "model.safetensors", at::kCPU);
+  const at::Tensor noise = teacher.flow->initial_noise(solve::sampling_keys(77, 0, 500));
+  const auto made = [&](const flow::Flow& flow, double sign) {
+    const flow::Given given{.labels = at::zeros({500}, at::kLong),
+                            .condition = sign * at::linspace(-1, 1, 500).view({500, 1})};
+    return solve::generate(flow, noise, given, config.sampling).items;
+  };
+  const auto apart = [](const at::Tensor& a, const at::Tensor& b) {
+    return (a - b).square().mean().sqrt().item<double>();
+  };
+  const at::Tensor wanted = made(*teacher.flow, 1);
+  const double difference = apart(wanted, made(*teacher.flow, -1));
+  EXPECT_GT(difference, 0.1);  // the condition matters
+  EXPECT_LT(apart(wanted, made(*student.flow, 1)), 0.25 * difference);
+  EXPECT_GT(apart(wanted, made(*student.flow, -1)), 0.75 * difference);
+}
+
 TEST(Students, GoOnWhereTheyWereAndHaveNoDensity) {
   Folder teacher_folder;
   const auto teacher = trained_teacher(teacher_folder.path());
@@ -205,7 +265,8 @@ TEST(TeacherWay, IsTheTeachersOwn) {
                               .teacher = "linear",
                               .sampling = solve::options_from_notes(teacher.notes, "teacher"),
                               .count = 50,
-                              .seed = 1};
+                              .seed = 1,
+                              .given = given_in_turn(teacher.flow->items(), nullptr, 50)};
   const OnStates quiet = [](const std::string&, std::int64_t) {};
   const auto states = teacher_states(*teacher.flow, request, quiet);
   const auto way = teacher_way(*teacher.flow, request, *states, group, students.stage(0), 5, quiet);

@@ -43,7 +43,9 @@ double square_of_error() { return error().square().mean().item<double>(); }
 
 // z_t = z_0 + t c.
 Way straight(const std::vector<double>& times) {
-  Way way{.times = times, .states = {}, .labels = at::zeros({rows}, at::kLong)};
+  Way way{.times = times,
+          .states = {},
+          .given = {.labels = at::zeros({rows}, at::kLong), .condition = {}}};
   const at::Tensor start = at::randn({rows, 2, 1, 1}, at::detail::createCPUGenerator(9));
   for (const double t : times) way.states.push_back(start + t * velocity().view({2, 1, 1}));
   return way;

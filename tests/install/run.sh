@@ -27,6 +27,6 @@ cd "$work"
 "$work/prefix/bin/calor" data record two-ways.npz --episodes 4 --quiet
 "$work/prefix/bin/calor" train lfm-two-ways two-ways.npz train.steps=2 train.batch=8 train.warmup=1 chunk.widths=[8,16] \
   chunk.embedding=8 chunk.groups=4 push.rtol=0.1 push.atol=0.1 --run policy --quiet
-"$work/examples/control_loop" policy | tee loop.txt
+"$work/examples/control_loop" policy 60000 | tee loop.txt
 grep -q "evaluations a decision" loop.txt
 grep -q "after" loop.txt

@@ -88,6 +88,26 @@ TEST(ChunkUnet, TreatsChunksSeparately) {
   EXPECT_GT((all - forward(z, t + 0.05)).abs().max().item<double>(), 1e-4);  // it sees the time
 }
 
+TEST(ChunkUnet, PackedGivesTheSameBits) {
+  const auto network = make_chunk_unet(reference, pusht, 4);
+  network->parameters().initialise(random_key(0, RandomUse::test));
+  network->parameters().flatten(at::kCPU);
+  const auto generator = at::detail::createCPUGenerator(1);
+  const at::Tensor z = at::randn({3, 2, 1, 16}, generator), c = at::randn({3, 4}, generator);
+  const auto forward = [&] {
+    return network->forward({.z = z, .t = at::full({3}, 0.3), .y = {}, .condition = c}).detach();
+  };
+  network->set_precision(Precision::bf16);
+  const at::Tensor rounded = forward();
+  network->pack_weights();
+  EXPECT_TRUE(at::equal(forward(), rounded));
+  network->set_precision(Precision::fp32);
+  network->pack_weights();
+  const at::Tensor exact = forward();
+  EXPECT_FALSE(at::equal(exact, rounded));
+  test::expect_close(rounded, exact, 0.05, "bf16");
+}
+
 TEST(ChunkUnet, RefusesWhatDoesNotFit) {
   const auto refused = [](const ChunkUnetOptions& options, const PictureShape& shape) {
     EXPECT_THROW(make_chunk_unet(options, shape, 4), Error);

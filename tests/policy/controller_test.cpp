@@ -7,6 +7,8 @@
 
 #include <array>
 #include <cmath>
+#include <functional>
+#include <type_traits>
 
 #include "calor/core/error.h"
 #include "calor/policy/rollout.h"
@@ -160,6 +162,18 @@ TEST(Controller, TakesAsManyStepsAsFitItsBudget) {
 
   Controller hasty(policy);
   EXPECT_THROW(hasty.fit_to_budget(1e-6, 1), Error);  // nothing takes a nanosecond
+  // 4,000 steps take far longer than twice what 4 may take at most, whatever the machine does.
+  policy->sampling.solver.steps = 4000;
+  Controller many(policy);
+  const Budget some = many.fit_to_budget(2 * all.worst_ms + 5, 1);
+  EXPECT_LT(some.steps, 4000);
+  EXPECT_GE(some.steps, 1);
+  EXPECT_LE(some.worst_ms, 2 * all.worst_ms + 5);
+  EXPECT_EQ(many.sampling().solver.steps, some.steps);
+  many.observe(std::vector<double>{0, 0});
+  many.act();
+  EXPECT_EQ(many.decisions().front().nfe, some.nfe);
+  policy->sampling.solver.steps = 4;
   Controller late(policy, {.budget_ms = 1e-6});
   late.observe(std::vector<double>{0, 0});
   EXPECT_TRUE(late.act().late);
@@ -202,6 +216,20 @@ TEST(Controller, CanBeginWithWhatTheDecisionBeforeHad) {
   const at::Tensor moved =
       at::cat({cold[0].narrow(0, 4, 4), cold[0].narrow(0, 7, 1).expand({4, 2})});
   EXPECT_TRUE(at::allclose(plan[1], 0.25 * moved + 0.75 * cold[1], 0, 1e-5));
+}
+
+TEST(Controller, RefusesADescriptionThatDoesNotFit) {
+  static_assert(!std::is_copy_constructible_v<Controller>);  // two would share what they observe
+  const auto refused = [](const std::function<void(data::PolicyCodec&)>& change) {
+    const auto policy = untrained();
+    change(policy->codec);
+    EXPECT_THROW(Controller{policy}, Error);
+  };
+  refused([](auto& codec) { codec.options.history = 0; });
+  refused([](auto& codec) { codec.options.execute = 0; });
+  refused([](auto& codec) { codec.options.execute = 8; });  // one beyond the chunk
+  refused([](auto& codec) { codec.actions = unit_range(3); });
+  refused([](auto& codec) { codec.observations = unit_range(1); });
 }
 
 TEST(Rollout, DoesNotDependOnTheNumberOfWorkers) {

@@ -32,5 +32,54 @@ TEST(WarmStart, OfAChainIsAtABorder) {
   EXPECT_EQ(none.depth, 1);
 }
 
+// A flow of one stage, at t = 1 - depth of the linear path with noise of the scale 2; the network
+// says no velocity, so what is made is what was begun with.
+TEST(WarmStart, OfOneStageIsOnItsPath) {
+  flow::ModelOptions options;
+  options.kind = net::NetworkKind::mlp;
+  options.mlp.width = 4;
+  options.mlp.layers = 1;
+  options.path.kind = path::PathKind::linear;
+  options.path.noise_scale = 2;
+  options.objective.prediction = objective::Quantity::v;
+  options.objective.t_eps = 0;
+  options.objective.blur_term = objective::BlurTerm::exact;
+  flow::Flow flow(options, test::points_spec(), at::kCPU);
+  flow.stage(0).network().parameters().flatten(at::kCPU);
+  flow.stage(0).network().parameters().flat().zero_();
+  const at::Tensor x = at::randn({5, 2, 1, 1}, at::detail::createCPUGenerator(1));
+  const Start cold = start_from(flow, sampling_keys(0, 0, 5));
+  const flow::Given given{.labels = at::zeros({5}, at::kLong), .condition = {}};
+  GenerateOptions sampling;
+  sampling.solver.solver = Solver::midpoint;
+  for (const double depth : {0.3, 0.7, 0.75}) {
+    const Start warm = start_on_the_way(flow, x, cold, depth);
+    test::expect_close(warm.noise, (1 - depth) * x + depth * cold.noise, 1e-6, "states");
+    // The steps are shared: 0.7 of 10 are 7, not 8, although 1 - 0.7 is no number of a computer.
+    sampling.solver.steps = 10;
+    const std::int64_t nfe = generate(flow, warm, given, sampling).nfe;
+    EXPECT_EQ(nfe, 2 * std::llround(std::ceil(10 * depth - 1e-9)));
+  }
+}
+
+// On a grid of fp32 times no step is as short as their rounding.
+TEST(WarmStart, TakesNoStepOfRounding) {
+  flow::ModelOptions options;
+  options.kind = net::NetworkKind::mlp;
+  options.mlp.width = 4;
+  options.mlp.layers = 1;
+  options.path.kind = path::PathKind::linear;
+  flow::Flow flow(options, test::points_spec(), at::kCPU);
+  flow.stage(0).network().parameters().flatten(at::kCPU);
+  flow.stage(0).network().parameters().flat().zero_();
+  const Start warm = start_on_the_way(flow, at::zeros({1, 2, 1, 1}),
+                                      start_from(flow, sampling_keys(0, 0, 1)), 0.7);
+  GenerateOptions sampling;
+  sampling.solver.solver = Solver::euler;
+  sampling.solver.steps = 10;
+  const flow::Given given{.labels = at::zeros({1}, at::kLong), .condition = {}};
+  EXPECT_EQ(generate(flow, warm, given, sampling).nfe, 7);
+}
+
 }  // namespace
 }  // namespace calor::solve

@@ -96,8 +96,8 @@ CALOR_INLINE void apply(const Forward<T>& task, const Sizes& s) {
   const T* __restrict__ inverse = task.work + s.channels;
   const T* __restrict__ weight = task.weight;
   const T* __restrict__ bias = task.bias;
-  const T* __restrict__ scale = task.film;
-  const T* __restrict__ shift = task.film + s.channels;
+  const T* __restrict__ scale = with_film ? task.film : nullptr;
+  const T* __restrict__ shift = with_film ? task.film + s.channels : nullptr;
   for (std::int64_t t = 0; t < s.steps; ++t) {
     const T* __restrict__ x = task.x + t * s.channels;
     T* __restrict__ y = task.y + t * s.channels;
@@ -145,8 +145,8 @@ CALOR_INLINE void sums_loop(const Backward<T>& task, const Sizes& s) {
   const T* __restrict__ bias = task.bias;
   T* __restrict__ dweight = task.dweight;
   T* __restrict__ dbias = task.dbias;
-  T* __restrict__ dscale = task.dfilm;
-  T* __restrict__ dshift = task.dfilm + s.channels;
+  T* __restrict__ dscale = with_film ? task.dfilm : nullptr;
+  T* __restrict__ dshift = with_film ? task.dfilm + s.channels : nullptr;
   const T* __restrict__ scale = task.film;
   for (std::int64_t t = 0; t < s.steps; ++t) {
     const T* __restrict__ x = task.x + t * s.channels;
