@@ -1,4 +1,4 @@
-// calor: trains, samples and describes flow-matching generative models.
+// The program proper: trains, samples and describes flow-matching generative models.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <new>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/command.h"
@@ -63,9 +64,25 @@ void check_command(const CLI::App& program, int argc, char** argv) {
       nearest.empty() ? "see calor --help" : fmt::format("did you mean '{}'?", nearest));
 }
 
+// The help of a command and of those below it, as launcher.cpp finds them.
+void write_help(std::FILE* file, const CLI::App& command, const std::string& above) {
+  const std::string key = above.empty() ? command.get_name() : above + " " + command.get_name();
+  std::fprintf(file, "\f%s\n%s", key.c_str(), command.help(above).c_str());
+  for (const CLI::App* below : command.get_subcommands({})) write_help(file, *below, key);
+}
+
+// For the build alone: `calor --write-help FILE`.
+int write_all_help(const CLI::App& program, const char* path) {
+  std::FILE* file = std::fopen(path, "wb");
+  if (file == nullptr) return 1;
+  write_help(file, program, "");
+  return std::fclose(file) == 0 ? 0 : 1;
+}
+
 }  // namespace
 
-int main(int argc, char** argv) {
+// What launcher.cpp calls.
+extern "C" int calor_main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is then an error like a full disk
   Globals globals;
   CLI::App program("Trains, samples and describes flow-matching generative models.", "calor");
@@ -84,6 +101,9 @@ int main(int argc, char** argv) {
   calor::app::add_info(program, globals);
   calor::app::add_presets(program, globals);
   calor::app::add_data(program, globals);
+  if (argc == 3 && std::string_view(argv[1]) == "--write-help") {
+    return write_all_help(program, argv[2]);
+  }
   try {
     check_command(program, argc, argv);
     program.parse(argc, argv);

@@ -4,6 +4,8 @@ set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/calor")
 
 install(TARGETS calor EXPORT calorTargets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(TARGETS calor_app RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+install(TARGETS calor_engine LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/calor")
+install(FILES "${PROJECT_BINARY_DIR}/help.txt" DESTINATION "${CMAKE_INSTALL_LIBDIR}/calor")
 install(EXPORT calorTargets NAMESPACE calor:: DESTINATION "${package_dir}")
 foreach(root IN ITEMS "${PROJECT_SOURCE_DIR}/calor/" "${PROJECT_BINARY_DIR}/generated/calor/")
   install(DIRECTORY "${root}" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/calor" FILES_MATCHING PATTERN "*.h")

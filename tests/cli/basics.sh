@@ -3,6 +3,13 @@
 source "$(dirname "${BASH_SOURCE[0]}")/_lib.sh"
 
 says train "$CALOR" --help
+# Help is read from a file; with another flag beside it the program proper answers, and says the same.
+diff <("$CALOR" --help) <("$CALOR" -h --help) || fail "the help that was written is another one"
+for command in train distill rollout "data inspect"; do
+  # shellcheck disable=SC2086
+  diff <("$CALOR" $command --help) <("$CALOR" $command --help --quiet) || fail "the written help of $command"
+done
+mkdir alone && cp "$CALOR" alone/ && expect 1 "build or install" alone/calor presets
 for command in train distill sample convert info presets "data list" "data inspect"; do
   # shellcheck disable=SC2086
   says Example "$CALOR" $command --help

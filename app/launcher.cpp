@@ -1,0 +1,90 @@
+// calor: answers requests for help from a file, and begins the program proper, whose LibTorch takes
+// a third of a second to load, only where there is work to do.
+//
+// The program proper is the shared library libcalor_engine.so beside this file, or in the place
+// where `make install` puts it. It is loaded after the environment is set that its thread pool
+// reads when it is loaded: idle threads that sleep.
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <system_error>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// Where this program lies, links followed.
+fs::path own_folder() {
+  std::error_code ignored;
+  return fs::read_symlink("/proc/self/exe", ignored).parent_path();
+}
+
+// The folder of the engine; that of this program where it is in none of its places.
+fs::path engine_folder() {
+  const fs::path own = own_folder();
+  std::error_code ignored;
+  const fs::path installed = own / CALOR_ENGINE_FOLDER;
+  return fs::exists(installed / CALOR_ENGINE_NAME, ignored) &&
+                 !fs::exists(own / CALOR_ENGINE_NAME, ignored)
+             ? installed
+             : own;
+}
+
+// "calor train" for `calor train --help`; nothing where the words ask for anything but help.
+std::optional<std::string> help_key(int argc, char** argv) {
+  if (argc < 2 || argc > 4) return std::nullopt;
+  const std::string last = argv[argc - 1];
+  if (last != "--help" && last != "-h") return std::nullopt;
+  std::string key = "calor";
+  for (int i = 1; i + 1 < argc; ++i) key += std::string(" ") + argv[i];
+  return key;
+}
+
+// The text that `calor --write-help` wrote for the key: a line with a form feed and the key, then
+// the text up to the next.
+std::optional<std::string> help_text(const fs::path& file, const std::string& key) {
+  std::ifstream stream(file, std::ios::binary);
+  std::stringstream all;
+  all << stream.rdbuf();
+  const std::string texts = all.str();
+  const std::string head = "\f" + key + "\n";
+  const auto begin = texts.find(head);
+  if (begin == std::string::npos) return std::nullopt;
+  const auto from = begin + head.size();
+  return texts.substr(from, texts.find('\f', from) - from);
+}
+
+int fail(const std::string& found) {
+  std::fprintf(stderr,
+               "calor: error\nexpected: the program's own library, %s\nfound:    %s\n"
+               "to do:    build or install Calor again\n",
+               CALOR_ENGINE_NAME, found.c_str());
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const fs::path folder = engine_folder();
+  if (const auto key = help_key(argc, argv)) {
+    if (const auto text = help_text(folder / "help.txt", *key)) {
+      std::fputs(text->c_str(), stdout);
+      return std::fflush(stdout) == 0 ? 0 : 1;
+    }
+  }
+  setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
+  void* engine = dlopen((folder / CALOR_ENGINE_NAME).c_str(), RTLD_NOW | RTLD_GLOBAL);
+  if (engine == nullptr) return fail(dlerror());
+  using Main = int (*)(int, char**);
+  const auto engine_main = reinterpret_cast<Main>(dlsym(engine, "calor_main"));
+  if (engine_main == nullptr) return fail(dlerror());
+  return engine_main(argc, argv);
+}
