@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "app/command.h"
+#include "app/precision_argument.h"
 #include "app/rollout_summary.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
@@ -22,8 +23,8 @@ namespace {
 struct RolloutArguments {
   std::string run, video;
   policy::RolloutOptions options;
-  net::Precision precision = net::Precision::automatic;
-  std::vector<std::string> sampling, control, products;  // "KEY=value", from the flags
+  PrecisionArgument precision;
+  std::vector<std::string> sampling, control;  // "KEY=value", from the flags
   Machine machine;
 };
 
@@ -71,10 +72,7 @@ std::vector<policy::Episode> play(const Globals& globals,
 
 nlohmann::ordered_json run_rollout(const Globals& globals, RolloutArguments a) {
   const at::Device device = a.machine.apply();
-  config::Options precision;
-  net::declare_precision(precision, "precision", a.precision);
-  for (const auto& setting : a.products) precision.assign(setting, "command line");
-  const auto policy = policy::Policy::load(a.run, device, a.precision);
+  const auto policy = policy::Policy::load(a.run, device, a.precision.value());
   set_all(policy->sampling, a.sampling);
   set_all(a.options.control, a.control);
   fit_to_budget(globals, policy, a.options.control);
@@ -135,10 +133,7 @@ void add_settings(CLI::App& command, RolloutArguments& a) {
     const config::Option& option = *controlled.find(key);
     add_setting(command, a.control, flag, option, option.default_text);
   }
-  static net::Precision precision = net::Precision::automatic;
-  config::Options precise;
-  net::declare_precision(precise, "precision", precision);
-  add_setting(command, a.products, "--precision", *precise.find("precision"), "auto");
+  a.precision.add_to(command, net::Precision::automatic);
 }
 
 }  // namespace

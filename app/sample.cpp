@@ -8,6 +8,7 @@
 
 #include "app/command.h"
 #include "app/labels.h"
+#include "app/precision_argument.h"
 #include "app/run_argument.h"
 #include "app/sample_writer.h"
 #include "app/trajectory.h"
@@ -30,6 +31,7 @@ struct SampleArguments {
   bool count_given = false;
   std::int64_t seed = 0;
   std::int64_t batch = 0;
+  PrecisionArgument precision;
   Machine machine;
 };
 
@@ -100,6 +102,7 @@ std::int64_t default_count(const data::ItemSpec& items, const std::string& out) 
 nlohmann::ordered_json run_sampling(const Globals& globals, SampleArguments arguments) {
   const at::Device device = arguments.machine.apply();
   const RunModel model = open_run(arguments.run, arguments.ema, device);
+  arguments.precision.apply(*model.flow);
   if (data::policy_codec(model.notes, model.file.string())) {
     throw usage_error("a model to sample without observations", "a policy",
                       "calor rollout runs it in an environment");
@@ -207,6 +210,7 @@ void add_sample(CLI::App& program, Globals& globals) {
   command.add_option("--ema", a.ema, "weights: 1, 2 (averages) or off (the last step's)")
       ->check(CLI::IsMember({"1", "2", "off"}))
       ->capture_default_str();
+  a.precision.add_to(command, net::Precision::fp32);
   command.add_option("--noise", a.noise, "FILE.npy [N, C, H, W]: start from this noise");
   command.add_option("--given", a.given,
                      "table with the columns that the model is conditioned on, taken in turn");

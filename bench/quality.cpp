@@ -44,7 +44,7 @@ struct Arguments {
   double guidance = 1;
   bool shuffle = false;
   std::string solver = "spectral-2m";
-  std::string device = "cpu";
+  std::string device = "cpu", precision = "fp32";
 };
 
 // Which pictures are real ones to compare with, in which order.
@@ -76,6 +76,13 @@ void require_all_classes(const data::ImageDataset& set, std::span<const std::int
 at::Tensor samples_of(const Arguments& a, std::string& description) {
   const fs::path path = flow::model_file_of(a.run);
   const auto model = flow::load_model(path, parse_device(a.device));
+  for (std::size_t i = 0; i < model.flow->size(); ++i) {
+    model.flow->stage(i).network().set_precision(
+        a.precision == "fp32"
+            ? net::Precision::fp32
+            : net::resolve(a.precision == "bf16" ? net::Precision::bf16 : net::Precision::automatic,
+                           model.flow->device()));
+  }
   auto options = solve::options_from_notes(model.notes, path.string());
   config::Options declared;
   options.declare(declared);
@@ -191,6 +198,9 @@ int main(int argc, char** argv) {
   program.add_option("--solver", a.solver, "as for calor sample")->capture_default_str();
   program.add_option("--guidance", a.guidance, "guidance scale")->capture_default_str();
   program.add_option("--device", a.device, "that samples: cpu, cuda or cuda:N")
+      ->capture_default_str();
+  program.add_option("--precision", a.precision, "of the sampling network: fp32, bf16 or auto")
+      ->check(CLI::IsMember({"fp32", "bf16", "auto"}))
       ->capture_default_str();
   program.add_option("--blocks", a.blocks, "also the distances over this many blocks of samples")
       ->check(CLI::IsMember({0}) | CLI::Range(2, 10000))

@@ -43,6 +43,8 @@ for solver in spectral-2m spectral-1 heun euler paper-heun paper-euler ancestral
 done
 "${sample[@]}" --label A --out l.npy && "${sample[@]}" --label 0 --out m.npy && cmp l.npy m.npy || fail "a label by name and number"
 # A sample is a function of its noise: what --out wrote is of the noise's shape and serves as one.
+"$CALOR" sample run --precision bf16 --count 6 --steps 4 --quiet --out b16.npy && ! cmp -s a.npy b16.npy || fail "--precision bf16"
+expect 2 "precision" "$CALOR" sample run --precision fp16
 "$CALOR" sample run --noise a.npy --steps 4 --out n.npy --quiet || fail "--noise"
 
 says "all weights are finite" "$CALOR" info run --check

@@ -1,0 +1,27 @@
+#include "app/precision_argument.h"
+
+namespace calor::app {
+
+void PrecisionArgument::add_to(CLI::App& command, net::Precision unless_given) {
+  unless_given_ = unless_given;
+  config::Options declared;
+  net::declare_precision(declared, "precision", unless_given_);
+  const config::Option& option = *declared.find("precision");
+  add_setting(command, settings_, "--precision", option, option.default_text);
+}
+
+net::Precision PrecisionArgument::value() const {
+  net::Precision precision = unless_given_;
+  config::Options declared;
+  net::declare_precision(declared, "precision", precision);
+  for (const auto& setting : settings_) declared.assign(setting, "command line");
+  return precision;
+}
+
+void PrecisionArgument::apply(flow::Flow& flow) const {
+  for (std::size_t i = 0; i < flow.size(); ++i) {
+    flow.stage(i).network().set_precision(net::resolve(value(), flow.device()));
+  }
+}
+
+}  // namespace calor::app

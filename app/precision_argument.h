@@ -1,0 +1,27 @@
+// The flag --precision of commands that run a trained network.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "app/command.h"
+#include "calor/flow/flow.h"
+#include "calor/net/precision.h"
+
+namespace calor::app {
+
+class PrecisionArgument {
+ public:
+  // `unless_given`: fp32, the same numbers on every machine but for rounding, or automatic, bf16
+  // products where the machine has them. This must outlive the command.
+  void add_to(CLI::App& command, net::Precision unless_given);
+  net::Precision value() const;
+  // Makes the networks of a flow compute so.
+  void apply(flow::Flow& flow) const;
+
+ private:
+  net::Precision unless_given_ = net::Precision::fp32;
+  std::vector<std::string> settings_;
+};
+
+}  // namespace calor::app
