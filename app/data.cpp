@@ -129,11 +129,13 @@ nlohmann::ordered_json inspect_demonstrations(const Globals& globals,
                                               const std::string& preview) {
   nlohmann::ordered_json arrays = nlohmann::json::array();
   for (const auto& array : data::list_demonstrations(data::path_of_source(options.source))) {
+    const char* type =
+        array.type == at::ScalarType::Undefined ? "not read" : c10::toString(array.type);
     answer(globals,
-           fmt::format("  {:<16} {:<8} [{}]{}", array.name, c10::toString(array.type),
-                       fmt::join(array.shape, ", "), array.is_pictures() ? "  pictures" : ""));
+           fmt::format("  {:<16} {:<8} [{}]{}", array.name, type, fmt::join(array.shape, ", "),
+                       array.is_pictures() ? "  pictures" : ""));
     arrays.push_back({{"name", array.name},
-                      {"type", c10::toString(array.type)},
+                      {"type", type},
                       {"shape", array.shape},
                       {"pictures", array.is_pictures()}});
   }

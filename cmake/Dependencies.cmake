@@ -25,3 +25,7 @@ calor_needs(xxHash)
 calor_needs(Blosc)
 calor_needs(Chipmunk)
 calor_needs(GIF)
+# Optional: the build settles it by CALOR_HDF5, calorConfig.cmake as the library was built.
+if(CALOR_HAS_HDF5)
+  calor_needs(HDF5C)
+endif()

@@ -17,5 +17,5 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/calorConfigVersion.cmake
 install(
   FILES "${PROJECT_BINARY_DIR}/calorConfig.cmake" "${PROJECT_BINARY_DIR}/calorConfigVersion.cmake"
     cmake/Dependencies.cmake cmake/FindLibTorch.cmake cmake/FindxxHash.cmake cmake/FindBlosc.cmake
-    cmake/FindChipmunk.cmake
+    cmake/FindChipmunk.cmake cmake/FindHDF5C.cmake
   DESTINATION "${package_dir}")

@@ -13,18 +13,16 @@
 #include <string_view>
 
 #include "calor/core/error.h"
+#include "calor/data/demonstration_store.h"
+#include "calor/data/robomimic.h"
 #include "calor/io/archive.h"
-#include "calor/io/byte_values.h"
 #include "calor/io/bytes.h"
-#include "calor/io/npy.h"
 #include "calor/io/zarr.h"
 
 namespace calor::data {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* ends_name = "episode_ends";
 
 // An array and the columns of it that are wanted: name, name[i] or name[i:j].
 struct Wanted {
@@ -79,74 +77,18 @@ std::vector<Wanted> parse_wanted(const std::string& text) {
   return wanted;
 }
 
-// The arrays of either format under the same names.
-class Store {
- public:
-  explicit Store(const fs::path& path) : path_(path), zarr_(io::is_zarr(path)) {
-    if (!zarr_) arrays_ = io::read_npz(path);
-  }
-
-  std::vector<DemonstrationArray> list() const {
-    std::vector<DemonstrationArray> out;
-    if (zarr_) {
-      for (const auto& array : io::list_zarr(path_)) {
-        out.push_back({short_name(array.name), array.type, array.shape});
-      }
-    }
-    for (const auto& [name, array] : arrays_) {
-      out.push_back({name, array.scalar_type(), array.sizes().vec()});
-    }
-    return out;
-  }
-
-  // Those in `pictures`, too, as bytes.
-  void load(const std::vector<std::string>& names, const std::set<std::string>& pictures) {
-    std::vector<std::string> present;
-    for (const auto& array : list()) present.push_back(array.name);
-    for (const std::string& name : names) require_present(name, present);
-    if (!zarr_) {
-      for (const std::string& name : pictures) {
-        at::Tensor& array = arrays_.at(name);
-        array = io::as_byte_values(array, fmt::format("{}, array '{}'", path_.string(), name));
-      }
-      return;
-    }
-    std::vector<std::string> full;
-    std::set<std::string> bytes;
-    for (const std::string& name : names) full.push_back(full_name(name));
-    for (const std::string& name : pictures) bytes.insert(full_name(name));
-    for (auto& [name, array] : io::read_zarr(path_, full, bytes)) {
-      arrays_[short_name(name)] = array;
-    }
-  }
-
-  const at::Tensor& at(const std::string& name) const { return arrays_.at(name); }
-
- private:
-  static std::string full_name(const std::string& name) {
-    return (name == ends_name ? "meta/" : "data/") + name;
-  }
-  static std::string short_name(const std::string& name) {
-    for (const char* folder : {"data/", "meta/"}) {
-      if (name.starts_with(folder)) return name.substr(std::string_view(folder).size());
-    }
-    return name;
-  }
-
-  void require_present(const std::string& name, const std::vector<std::string>& present) const {
-    if (std::ranges::find(present, name) != present.end()) return;
-    const std::string nearest = nearest_name(name, present);
-    throw Error(fmt::format("an array '{}'", name),
-                fmt::format("{}: {}", path_.string(),
-                            nearest.empty() ? "none of such a name"
-                                            : fmt::format("there is '{}'", nearest)),
-                "'calor data inspect' lists the arrays; set data.actions and data.observations");
-  }
-
-  fs::path path_;
-  bool zarr_;
-  std::map<std::string, at::Tensor> arrays_;
-};
+void require_present(const std::string& name, const std::vector<DemonstrationArray>& arrays,
+                     const std::string& origin) {
+  std::vector<std::string> present;
+  for (const auto& array : arrays) present.push_back(array.name);
+  if (std::ranges::find(present, name) != present.end()) return;
+  const std::string nearest = nearest_name(name, present);
+  throw Error(
+      fmt::format("an array '{}'", name),
+      fmt::format("{}: {}", origin,
+                  nearest.empty() ? "none of such a name" : fmt::format("there is '{}'", nearest)),
+      "'calor data inspect' lists the arrays; set data.actions and data.observations");
+}
 
 // fp32 [steps, columns], all finite.
 at::Tensor as_columns(const at::Tensor& array, const Wanted& wanted, const std::string& origin) {
@@ -256,14 +198,14 @@ std::int64_t Demonstrations::end(std::int64_t episode) const {
 bool holds_demonstrations(const fs::path& path) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) return false;
-  if (io::is_zarr(path)) return true;
+  if (io::is_zarr(path) || is_hdf5_name(path)) return true;
   if (path.extension() != ".npz" || !fs::is_regular_file(path, ignored)) return false;
   const auto members = io::member_names(path);
-  return std::ranges::find(members, std::string(ends_name) + ".npy") != members.end();
+  return std::ranges::find(members, std::string(episode_ends_name) + ".npy") != members.end();
 }
 
 std::vector<DemonstrationArray> list_demonstrations(const fs::path& path) {
-  return Store(path).list();
+  return DemonstrationStore::open(path)->list();
 }
 
 Demonstrations read_demonstrations(const fs::path& path, const DemonstrationOptions& options) {
@@ -272,26 +214,33 @@ Demonstrations read_demonstrations(const fs::path& path, const DemonstrationOpti
                 "data.chunk",
                 fmt::format("{} + {} - 1 and {}", options.history, options.execute, options.chunk),
                 "lengthen the chunk or execute less of it");
-  const auto wanted = parse_wanted(options.observations);
-  Store store(path);
-  std::vector<std::string> names{options.actions, ends_name};
-  for (const Wanted& one : wanted) names.push_back(one.name);
-  const auto pictures = find_pictures(wanted, store.list());
-  store.load(names, pictures ? std::set{pictures->name} : std::set<std::string>{});
+  auto wanted = parse_wanted(options.observations);
   const std::string origin = path.string();
+  const auto store = DemonstrationStore::open(path);
+  const std::string action = store->resolve(options.actions);
+  std::vector<std::string> names{action, episode_ends_name};
+  for (Wanted& one : wanted) {
+    one.name = store->resolve(one.name);
+    names.push_back(one.name);
+  }
+  const auto listed = store->list();
+  for (const std::string& name : names) require_present(name, listed, origin);
+  const auto pictures = find_pictures(wanted, listed);
+  const auto arrays =
+      store->read(names, pictures ? std::set{pictures->name} : std::set<std::string>{});
   Demonstrations out;
-  out.ends = read_ends(store.at(ends_name), origin);
+  out.ends = read_ends(arrays.at(episode_ends_name), origin);
   const std::int64_t steps = out.ends.back();
-  check_steps(store.at(options.actions), options.actions, steps, origin);
-  out.actions = as_columns(store.at(options.actions), {.name = options.actions}, origin);
+  check_steps(arrays.at(action), action, steps, origin);
+  out.actions = as_columns(arrays.at(action), {.name = action}, origin);
   std::vector<at::Tensor> parts{at::empty({steps, 0}, at::kFloat)};
   for (const Wanted& one : wanted) {
-    check_steps(store.at(one.name), one.name, steps, origin);
+    check_steps(arrays.at(one.name), one.name, steps, origin);
     if (pictures && one.whole() && one.name == pictures->name) {
-      out.pictures = store.at(one.name).contiguous();
+      out.pictures = arrays.at(one.name).contiguous();
       check_pictures(out.pictures, *pictures, origin);
     } else {
-      parts.push_back(as_columns(store.at(one.name), one, origin));
+      parts.push_back(as_columns(arrays.at(one.name), one, origin));
     }
   }
   out.observations = at::cat(parts, 1);

@@ -8,7 +8,8 @@
 //     NAME           [steps, H, W, C]   pictures, grey (C = 1) or RGB (3), values 0 to 255: bytes,
 //                                       or floats of these values
 //     episode_ends   [episodes]         integers: one past the last step of each, ascending
-// in a zarr store under data/ (data/action, data/NAME) and meta/ (meta/episode_ends).
+// in a zarr store under data/ (data/action, data/NAME) and meta/ (meta/episode_ends). HDF5 in the
+// layout of robomimic is read, too: robomimic.h.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -56,7 +57,7 @@ struct DemonstrationArray {
   bool is_pictures() const { return shape.size() == 4; }
 };
 
-// Whether the path is a zarr store, or an .npz file with episode_ends in it.
+// Whether the path is a zarr store, an HDF5 file by its name, or an .npz file with episode_ends.
 bool holds_demonstrations(const std::filesystem::path& path);
 
 // What there is; `ends` of its episodes beside it.

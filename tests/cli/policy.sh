@@ -73,6 +73,9 @@ expect 1 "does not exist" "$CALOR" rollout nothing
 "$CALOR" train lfm-tree data.count=100 train.steps=1 mlp.width=8 train.batch=8 push.rtol=0.1 push.atol=0.1 --run tree --quiet &&
   expect 1 "demonstrations" "$CALOR" rollout tree || fail "a model that is no policy"
 expect 1 "'state'" "${train[@]}" 'data.observations="stat"' --run other
+echo "no such file" >wrong.hdf5
+expect 1 "HDF5" "${train[@]/two-ways.npz/wrong.hdf5}" --run other
+expect 1 "wrong.hdf5" "$CALOR" data inspect wrong.hdf5
 expect 2 "within its 2" "${train[@]}" 'data.observations="state[1:3]"' --run other
 expect 2 "data.execute" "${train[@]}" data.execute=16 --run other
 expect 2 "a number of steps that" "${train[@]}" data.chunk=17 --run other
