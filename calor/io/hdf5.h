@@ -5,7 +5,8 @@
 // Read are IEEE floats of 2, 4 and 8 bytes (those of 2 as fp32), signed integers of 1 to 8 bytes,
 // unsigned ones of 1 byte, of 2 and 4 as the next wider signed type, enumerations (NumPy's bools)
 // as their integers; in either byte order, with the filters that the library knows. The structures
-// of a file are parsed by the library itself, and refused or not as its version does it.
+// of a file are parsed by the library itself, and not every damaged one is refused: in 20,000 there
+// were 4 that ended the process within HDF5 1.10.8 (H5F__accum_read). Files made to harm may, too.
 #pragma once
 
 #include <ATen/core/Tensor.h>
