@@ -34,6 +34,10 @@ void add_setting(CLI::App& command, std::vector<std::string>& settings, const st
       fmt::format("{} (default: {})", option.text, otherwise));
 }
 
+void assign_all(config::Options& options, const std::vector<std::string>& settings) {
+  for (const auto& setting : settings) options.assign(setting, "command line");
+}
+
 void say(const Globals& globals, const std::string& line) {
   if (!globals.quiet) std::fprintf(stderr, "%s\n", line.c_str());
 }

@@ -32,6 +32,8 @@ void set_work(CLI::App& command, Globals& globals, Work work);
 // `settings` as "KEY=value", to be assigned, and so checked, by the declaration.
 void add_setting(CLI::App& command, std::vector<std::string>& settings, const std::string& flag,
                  const config::Option& option, const std::string& otherwise);
+// Assigns what such flags have collected.
+void assign_all(config::Options& options, const std::vector<std::string>& settings);
 
 // Text for people: standard error unless quiet.
 void say(const Globals& globals, const std::string& line);

@@ -44,7 +44,7 @@ train::RunConfig configuration(const ConvertArguments& a) {
   config.model.path.kind = path::PathKind::heat;
   if (!a.size.empty()) config.model.net = net::jit_size(a.size, a.patch);
   config::Options options = config.options();
-  for (const auto& setting : a.settings) options.assign(setting, "command line");
+  assign_all(options, a.settings);
   return config;
 }
 

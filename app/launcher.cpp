@@ -5,8 +5,6 @@
 // where `make install` puts it. It is loaded after the environment is set that its thread pool
 // reads when it is loaded: idle threads that sleep.
 #include <dlfcn.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>

@@ -14,7 +14,7 @@ net::Precision PrecisionArgument::value() const {
   net::Precision precision = unless_given_;
   config::Options declared;
   net::declare_precision(declared, "precision", precision);
-  for (const auto& setting : settings_) declared.assign(setting, "command line");
+  assign_all(declared, settings_);
   return precision;
 }
 

@@ -41,7 +41,7 @@ template <class Declaring>
 void set_all(Declaring& declaring, const std::vector<std::string>& settings) {
   config::Options declared;
   declaring.declare(declared);
-  for (const auto& setting : settings) declared.assign(setting, "command line");
+  assign_all(declared, settings);
 }
 
 // Takes as many solver steps as fit the budget, measured where episodes run: on one thread.

@@ -39,7 +39,7 @@ solve::GenerateOptions options_of(const SampleArguments& arguments, const RunMod
   solve::GenerateOptions options = solve::options_from_notes(model.notes, model.file.string());
   config::Options declared;
   options.declare(declared);
-  for (const auto& setting : arguments.settings) declared.assign(setting, "command line");
+  assign_all(declared, arguments.settings);
   options.batch = arguments.batch;
   return options;
 }

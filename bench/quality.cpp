@@ -76,12 +76,12 @@ void require_all_classes(const data::ImageDataset& set, std::span<const std::int
 at::Tensor samples_of(const Arguments& a, std::string& description) {
   const fs::path path = flow::model_file_of(a.run);
   const auto model = flow::load_model(path, parse_device(a.device));
+  net::Precision precision = net::Precision::fp32;
+  config::Options format;
+  net::declare_precision(format, "precision", precision);
+  format.assign("precision=" + a.precision, "command line");
   for (std::size_t i = 0; i < model.flow->size(); ++i) {
-    model.flow->stage(i).network().set_precision(
-        a.precision == "fp32"
-            ? net::Precision::fp32
-            : net::resolve(a.precision == "bf16" ? net::Precision::bf16 : net::Precision::automatic,
-                           model.flow->device()));
+    model.flow->stage(i).network().set_precision(net::resolve(precision, model.flow->device()));
   }
   auto options = solve::options_from_notes(model.notes, path.string());
   config::Options declared;

@@ -67,12 +67,9 @@ void move_up(const at::Tensor& rows, const T* newest, bool had_any) {
 }  // namespace
 
 Controller::Controller(std::shared_ptr<const Policy> policy, const ControlOptions& options)
-    : policy_(std::move(policy)),
-      options_(options),
-      sampling_(policy_->sampling),
-      history_(
-          at::zeros({policy_->codec.options.history, policy_->observation_size()}, at::kDouble)) {
+    : policy_(std::move(policy)), options_(options), sampling_(policy_->sampling) {
   check();
+  history_ = at::zeros({policy_->codec.options.history, policy_->observation_size()}, at::kDouble);
   const data::ObservedShape& shape = policy_->pictures();
   if (shape.count > 0) {
     pictures_ = at::zeros({shape.count, shape.channels, shape.height, shape.width}, at::kByte);

@@ -226,6 +226,7 @@ TEST(Controller, RefusesADescriptionThatDoesNotFit) {
     EXPECT_THROW(Controller{policy}, Error);
   };
   refused([](auto& codec) { codec.options.history = 0; });
+  refused([](auto& codec) { codec.options.history = -1; });
   refused([](auto& codec) { codec.options.execute = 0; });
   refused([](auto& codec) { codec.options.execute = 8; });  // one beyond the chunk
   refused([](auto& codec) { codec.actions = unit_range(3); });

@@ -32,21 +32,33 @@ TEST(WarmStart, OfAChainIsAtABorder) {
   EXPECT_EQ(none.depth, 1);
 }
 
-// A flow of one stage, at t = 1 - depth of the linear path with noise of the scale 2; the network
-// says no velocity, so what is made is what was begun with.
-TEST(WarmStart, OfOneStageIsOnItsPath) {
+// One stage on the linear path.
+flow::ModelOptions linear_options() {
   flow::ModelOptions options;
   options.kind = net::NetworkKind::mlp;
   options.mlp.width = 4;
   options.mlp.layers = 1;
   options.path.kind = path::PathKind::linear;
+  return options;
+}
+
+// Whose network says 0.
+flow::Flow silent(const flow::ModelOptions& options) {
+  flow::Flow flow(options, test::points_spec(), at::kCPU);
+  flow.stage(0).network().parameters().flatten(at::kCPU);
+  flow.stage(0).network().parameters().flat().zero_();
+  return flow;
+}
+
+// A flow of one stage, at t = 1 - depth of the linear path with noise of the scale 2; the network
+// says no velocity, so what is made is what was begun with.
+TEST(WarmStart, OfOneStageIsOnItsPath) {
+  flow::ModelOptions options = linear_options();
   options.path.noise_scale = 2;
   options.objective.prediction = objective::Quantity::v;
   options.objective.t_eps = 0;
   options.objective.blur_term = objective::BlurTerm::exact;
-  flow::Flow flow(options, test::points_spec(), at::kCPU);
-  flow.stage(0).network().parameters().flatten(at::kCPU);
-  flow.stage(0).network().parameters().flat().zero_();
+  const flow::Flow flow = silent(options);
   const at::Tensor x = at::randn({5, 2, 1, 1}, at::detail::createCPUGenerator(1));
   const Start cold = start_from(flow, sampling_keys(0, 0, 5));
   const flow::Given given{.labels = at::zeros({5}, at::kLong), .condition = {}};
@@ -64,14 +76,7 @@ TEST(WarmStart, OfOneStageIsOnItsPath) {
 
 // On a grid of fp32 times no step is as short as their rounding.
 TEST(WarmStart, TakesNoStepOfRounding) {
-  flow::ModelOptions options;
-  options.kind = net::NetworkKind::mlp;
-  options.mlp.width = 4;
-  options.mlp.layers = 1;
-  options.path.kind = path::PathKind::linear;
-  flow::Flow flow(options, test::points_spec(), at::kCPU);
-  flow.stage(0).network().parameters().flatten(at::kCPU);
-  flow.stage(0).network().parameters().flat().zero_();
+  const flow::Flow flow = silent(linear_options());
   const Start warm = start_on_the_way(flow, at::zeros({1, 2, 1, 1}),
                                       start_from(flow, sampling_keys(0, 0, 1)), 0.7);
   GenerateOptions sampling;
