@@ -54,6 +54,7 @@ void add_distill(CLI::App& program, Globals& globals);
 void add_sample(CLI::App& program, Globals& globals);
 void add_score(CLI::App& program, Globals& globals);
 void add_evaluate(CLI::App& program, Globals& globals);
+void add_experiment(CLI::App& program, Globals& globals);
 void add_rollout(CLI::App& program, Globals& globals);
 void add_plot(CLI::App& program, Globals& globals);
 void add_convert(CLI::App& program, Globals& globals);

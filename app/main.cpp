@@ -95,6 +95,7 @@ extern "C" int calor_main(int argc, char** argv) {
   calor::app::add_sample(program, globals);
   calor::app::add_score(program, globals);
   calor::app::add_evaluate(program, globals);
+  calor::app::add_experiment(program, globals);
   calor::app::add_plot(program, globals);
   calor::app::add_rollout(program, globals);
   calor::app::add_convert(program, globals);

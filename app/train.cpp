@@ -4,10 +4,11 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "app/command.h"
 #include "app/run_lock.h"
-#include "app/stage_processes.h"
+#include "app/child_processes.h"
 #include "app/train_observer.h"
 #include "calor/config/presets.h"
 #include "calor/core/error.h"
@@ -177,23 +178,29 @@ nlohmann::ordered_json run_parallel(const Globals& globals, const TrainArguments
   }
   const auto count = static_cast<std::int64_t>(flow::stage_steps(stages).size());
   const InterruptGuard guard;
-  const auto statuses = run_stage_processes(count, arguments.parallel, [&](std::int64_t stage) {
+  std::int64_t begun = 0;
+  std::int64_t done = 0;
+  bool failed = false;
+  const auto next = [&]() -> std::optional<ChildProcess> {
+    if (failed || begun == count) return {};
+    const std::string stage = std::to_string(++begun);
     std::vector<std::string> words{"train", arguments.source};
     words.insert(words.end(), arguments.settings.begin(), arguments.settings.end());
-    words.insert(words.end(), {"--run", request.run.string(), "--stage", std::to_string(stage),
-                               "--quiet", "--device", arguments.machine.device, "--threads",
-                               std::to_string(std::max(1, arguments.machine.threads))});
+    words.insert(words.end(),
+                 {"--run", request.run.string(), "--stage", stage, "--quiet", "--device",
+                  arguments.machine.device, "--threads",
+                  std::to_string(std::max(1, arguments.machine.threads))});
     if (arguments.override_changes) words.emplace_back("--override");
     say(globals, fmt::format("stage {} of {}: a process of its own", stage, count));
-    return words;
-  });
-  std::int64_t done = 0;
-  for (const int status : statuses) {
+    return ChildProcess{.id = static_cast<std::size_t>(begun), .arguments = std::move(words)};
+  };
+  run_children(arguments.parallel, next, [&](std::size_t /*stage*/, int status) {
     done += status == 0 ? 1 : 0;
-    if (status > 0) {
-      throw Error("all stages to train", "one of the processes failed; its error stands above",
-                  "mend its cause and give the same command again: trained stages are kept");
-    }
+    failed = failed || status != 0;
+  });
+  if (failed) {
+    throw Error("all stages to train", "one of the processes failed; its error stands above",
+                "mend its cause and give the same command again: trained stages are kept");
   }
   // Interrupted children end well too, with their stage unfinished: the model tells.
   const std::string model = (request.run / "model.safetensors").string();

@@ -1,4 +1,4 @@
-# Writes a C++ source that holds every preset:
+# Writes a C++ source that holds every preset and every experiment:
 #   cmake -DCONFIGS_DIR=<configs> -DOUTPUT=<presets.cpp> -P EmbedPresets.cmake
 #
 # Compilers may refuse string literals above 64 kB, so a text becomes pieces of at most 8 kB, each ending at a line's
@@ -30,19 +30,26 @@ function(as_pieces text out)
   set(${out} "${pieces}" PARENT_SCOPE)
 endfunction()
 
-file(GLOB files "${CONFIGS_DIR}/*.toml")
-list(SORT files)
-set(entries "")
-foreach(file IN LISTS files)
-  get_filename_component(name "${file}" NAME_WLE)
-  file(READ "${file}" text)
-  string(FIND "${text}" ")${delimiter}\"" clash)
-  if(NOT clash EQUAL -1)
-    message(FATAL_ERROR "${file}: holds )${delimiter}\", which ends the literal that it is embedded in")
-  endif()
-  as_pieces("${text}" pieces)
-  string(APPEND entries "Preset{\"${name}\", join({\n${pieces}})},\n")
-endforeach()
+# The entries of all TOML files of a folder, sorted by name.
+function(entries_of folder out)
+  file(GLOB files "${folder}/*.toml")
+  list(SORT files)
+  set(entries "")
+  foreach(file IN LISTS files)
+    get_filename_component(name "${file}" NAME_WLE)
+    file(READ "${file}" text)
+    string(FIND "${text}" ")${delimiter}\"" clash)
+    if(NOT clash EQUAL -1)
+      message(FATAL_ERROR "${file}: holds )${delimiter}\", which ends the literal that it is embedded in")
+    endif()
+    as_pieces("${text}" pieces)
+    string(APPEND entries "Preset{\"${name}\", join({\n${pieces}})},\n")
+  endforeach()
+  set(${out} "${entries}" PARENT_SCOPE)
+endfunction()
+
+entries_of("${CONFIGS_DIR}" presets)
+entries_of("${CONFIGS_DIR}/experiments" experiments)
 
 set(source [==[
 // Made from configs/*.toml by cmake/EmbedPresets.cmake: change those, not this.
@@ -68,24 +75,32 @@ struct Preset {
   return text;
 }
 
-const std::vector<Preset>& texts() {
-  static const std::vector<Preset> presets = {
-@ENTRIES@  };
-  return presets;
+using Views = std::vector<std::pair<std::string_view, std::string_view>>;
+
+Views views_of(const std::vector<Preset>& texts) {
+  Views result;
+  for (const Preset& preset : texts) result.emplace_back(preset.name, preset.text);
+  return result;
 }
 
 }  // namespace
 
-const std::vector<std::pair<std::string_view, std::string_view>>& embedded_presets() {
-  static const auto views = [] {
-    std::vector<std::pair<std::string_view, std::string_view>> result;
-    for (const Preset& preset : texts()) result.emplace_back(preset.name, preset.text);
-    return result;
-  }();
+const Views& embedded_presets() {
+  static const std::vector<Preset> texts = {
+@PRESETS@  };
+  static const Views views = views_of(texts);
+  return views;
+}
+
+const Views& embedded_experiments() {
+  static const std::vector<Preset> texts = {
+@EXPERIMENTS@  };
+  static const Views views = views_of(texts);
   return views;
 }
 
 }  // namespace calor
 ]==])
-string(REPLACE "@ENTRIES@" "${entries}" source "${source}")
+string(REPLACE "@PRESETS@" "${presets}" source "${source}")
+string(REPLACE "@EXPERIMENTS@" "${experiments}" source "${source}")
 file(WRITE "${OUTPUT}" "${source}")

@@ -1,4 +1,4 @@
-// The presets of configs/, built into the program.
+// The presets and experiments of configs/, built into the program.
 #pragma once
 
 #include <string>
@@ -10,6 +10,8 @@ namespace calor {
 
 // (name, TOML text) of every file in configs/, sorted by name; generated at build time.
 const std::vector<std::pair<std::string_view, std::string_view>>& embedded_presets();
+// The same of configs/experiments/.
+const std::vector<std::pair<std::string_view, std::string_view>>& embedded_experiments();
 
 }  // namespace calor
 

@@ -17,6 +17,10 @@ void TrainOptions::declare(config::Options& options) {
       {"linear", DecayShape::linear, "in a straight line"},
       {"cosine", DecayShape::cosine, "by half a period of the cosine, flat at both ends"},
   };
+  static constexpr config::Choice<Keep> kept[] = {
+      {"best", Keep::best, "the one that did best on the held-out rows"},
+      {"last", Keep::last, "that of the last step"},
+  };
   options.add("train.steps", steps, {1, 1'000'000'000}, "steps", "optimiser steps in all");
   options.add("train.batch", batch, {1, 1 << 20}, "items", "pictures or rows per step");
   options.add("train.micro_batch", micro_batch, {0, 1 << 20}, "items",
@@ -49,6 +53,7 @@ void TrainOptions::declare(config::Options& options) {
   options.add("push.store", particle_store, particle_stores, "how particles lie in their file");
   options.add("train.validate_every", validate_every, {1, 1'000'000'000}, "steps",
               "steps between evaluations on the held-out rows, where there are any");
+  options.add("train.keep", keep, kept, "which weight average is the model, where rows are held out");
   options.add("train.seed", seed, {0, std::int64_t{1} << 53}, "", "seed of everything random");
   options
       .add("train.loader_threads", loader_threads, {1, 64}, "threads",

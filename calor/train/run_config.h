@@ -18,6 +18,9 @@
 
 namespace calor::train {
 
+// Which of a training's averages is the model, where items are held out.
+enum class Keep { best, last };
+
 struct TrainOptions {
   std::int64_t steps = 1100;
   std::int64_t batch = 128;
@@ -45,6 +48,7 @@ struct TrainOptions {
   std::int64_t keep_checkpoints = 2;
   std::int64_t max_bad_steps = 10;
   std::int64_t validate_every = 500;
+  Keep keep = Keep::best;
   bool size_by_rows = false;
   path::CouplingOptions coupling;
   ParticleStore particle_store = ParticleStore::fp32;

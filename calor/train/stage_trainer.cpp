@@ -337,7 +337,8 @@ void StageTrainer::save() {
 }
 
 const at::Tensor& StageTrainer::final_weights() const {
-  return best_.weights.defined() ? best_.weights : optimiser_.ema;
+  const bool best = config_.train.keep == Keep::best && best_.weights.defined();
+  return best ? best_.weights : optimiser_.ema;
 }
 
 double StageTrainer::best_loss() const { return best_.weights.defined() ? best_.loss : NAN; }

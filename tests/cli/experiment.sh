@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Experiments from end to end: a grid of two tiny models, stopped and gone on with, and what a person can get wrong.
+source "$(dirname "${BASH_SOURCE[0]}")/_lib.sh"
+export CALOR_DATA="$scratch/no-data"
+
+says 'samplers' "$CALOR" experiment
+cat >grid.toml <<'TOML'
+# Widths on two moons.
+title = "Does width help?"
+text = "Two widths & one set."
+[[factor]]
+name = "width"
+levels = [8, 16]
+[[make]]
+run = "w{width}-{seed}"
+command = "train fm-rose data.source=two-moons data.count=500 mlp.width={width} train.batch=32 train.steps={steps:20} train.warmup=1 train.seed={seed} train.checkpoint_every=5"
+[[measure]]
+name = "evaluate"
+command = "evaluate {run} --count 64 --assignment 32 --seed 0"
+[[column]]
+name = "sliced W2"
+key = "/distances/sliced_wasserstein2"
+better = "lower"
+[[plot]]
+x = "width"
+y = "sliced W2"
+TOML
+says 'train.steps=20 train.warmup=1 train.seed=1' "$CALOR" experiment grid.toml --plan --seeds 2
+[[ ! -e experiments ]] || fail "--plan made a folder"
+"$CALOR" experiment grid.toml --seeds 2 --threads 1 --json --quiet >one.json || fail "the experiment"
+grep -q '"outcome": "finished"' one.json || fail "its outcome: $(cat one.json)"
+for file in index.html table.md table.csv plot-1.svg plan.json experiment.toml; do
+  [[ -s experiments/grid/$file ]] || fail "no $file"
+done
+grep -q 'Two widths &amp; one set' experiments/grid/index.html || fail "the page's text"
+grep -qE '^\| 8 \| .* ± .* \|$' experiments/grid/table.md || fail "two seeds: $(cat experiments/grid/table.md)"
+# The same again does nothing, and says the same.
+cp experiments/grid/table.md before.md
+touch experiments/grid/runs/w8-0/mark
+"$CALOR" experiment experiments/grid --json --quiet >two.json && cmp before.md experiments/grid/table.md || fail "the same again"
+# A lost answer is made again, and is the same.
+rm experiments/grid/results/evaluate-16-seed1.json
+"$CALOR" experiment experiments/grid --at-once 2 --threads 1 --quiet >/dev/null && cmp before.md experiments/grid/table.md ||
+  fail "a lost answer"
+# Stopped at once by a signal, and gone on with: the same table.
+"$CALOR" experiment grid.toml --seeds 2 --threads 1 --run other --quiet >/dev/null &
+sleep 2
+kill -INT $! 2>/dev/null
+wait $! || fail "stopped by Ctrl-C"
+"$CALOR" experiment grid.toml --seeds 2 --threads 1 --run other --quiet >/dev/null && cmp before.md other/table.md ||
+  fail "gone on with after Ctrl-C: $(cat other/table.md)"
+# A budget makes the trainings shorter, by one factor for all.
+"$CALOR" experiment grid.toml --seeds 1 --threads 1 --budget 0.1 --run quick --quiet >/dev/null || fail "--budget"
+grep -q '"budget_minutes": 0.1' quick/plan.json || fail "the plan: $(cat quick/plan.json)"
+expect 2 "9 minutes, not 0.1" "$CALOR" experiment grid.toml --budget 9 --run quick
+expect 2 "did you mean 'samplers'" "$CALOR" experiment sampler
+sed 's/levels/levls/' grid.toml >bad.toml
+expect 2 "bad.toml" "$CALOR" experiment bad.toml
+sed 's/{width}/{wdth}/' grid.toml >bad.toml
+expect 2 "wdth" "$CALOR" experiment bad.toml
+sed 's/fm-rose/fm-nose/' grid.toml >bad.toml
+expect 1 "w8-0" "$CALOR" experiment bad.toml --quiet
+echo '{' >quick/plan.json
+expect 1 "damaged" "$CALOR" experiment grid.toml --run quick
+finish

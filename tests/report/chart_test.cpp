@@ -1,0 +1,48 @@
+#include "calor/report/chart.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "calor/report/markup.h"
+
+namespace calor::report {
+namespace {
+
+TEST(Chart, TicksAreRoundAndInside) {
+  EXPECT_EQ(linear_ticks(0, 10, 5), (std::vector<double>{0, 2, 4, 6, 8, 10}));
+  EXPECT_EQ(linear_ticks(-0.5, 0.5, 2), (std::vector<double>{-0.5, 0, 0.5}));
+  EXPECT_EQ(linear_ticks(3, 3), std::vector<double>{3});
+  EXPECT_EQ(logarithmic_ticks(1, 10), (std::vector<double>{1, 2, 5, 10}));
+  const auto many = logarithmic_ticks(1e-4, 1e4);
+  ASSERT_EQ(many.size(), 9U);  // powers of ten alone
+  EXPECT_DOUBLE_EQ(many.front(), 1e-4);
+}
+
+// The chart's room is 64 to 490 px from left to right and 352 to 34 px from bottom to top; the axes
+// reach 5 % beyond the points, so the ends stand 1/22 of the room from the edges.
+TEST(Chart, PointsStandWhereTheyBelong) {
+  const Chart chart{.title = "t", .x_label = "x", .y_label = "y", .curves = {{.name = "c", .x = {0, 1}, .y = {2, 4}}}};
+  const std::string svg = svg_chart(chart);
+  EXPECT_NE(svg.find("d=\"M83.4 337.5 L470.6 48.5\""), std::string::npos) << svg;
+}
+
+TEST(Chart, LeavesOutWhatCannotBeShown) {
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  Chart chart{.title = "t", .x_label = "x", .y_label = "y", .log_y = true, .curves = {{.name = "c", .x = {0, 1, 2}, .y = {nan, 0, 1}}}};
+  const std::string one = svg_chart(chart);
+  EXPECT_EQ(one.find("nan"), std::string::npos);
+  EXPECT_EQ(one.find("inf"), std::string::npos);
+  EXPECT_NE(one.find("<circle"), std::string::npos);
+  chart.curves[0].y[2] = nan;
+  EXPECT_NE(svg_chart(chart).find("nothing measured yet"), std::string::npos);
+}
+
+TEST(Chart, NamesAreText) {
+  EXPECT_EQ(escaped("a<b & \"c\" 'd'>"), "a&lt;b &amp; &quot;c&quot; &#39;d&#39;&gt;");
+  const Chart chart{.title = "a < b", .x_label = "x", .y_label = "y"};
+  EXPECT_NE(svg_chart(chart).find("a &lt; b"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace calor::report
