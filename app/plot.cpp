@@ -95,9 +95,9 @@ nlohmann::ordered_json run_plot(const Globals& globals, const PlotArguments& a) 
   net::use(net::resolve(net::Products::automatic));
   const RunModel model = open_run(a.run, "1", device);
   const flow::Flow& flow = *model.flow;
-  if (!model.notes.contains("calor.points")) {
-    throw usage_error("a model of points in the plane", "a model of pictures or of a table",
-                      "calor sample shows those");
+  if (!model.notes.contains("calor.points") || flow.items().numbers() != 2) {
+    throw usage_error("a model of points in the plane", "another model",
+                      "calor sample shows pictures and writes rows");
   }
   if (a.label >= flow.items().classes()) {
     throw usage_error(fmt::format("--label below {}", flow.items().classes()),

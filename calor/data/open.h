@@ -24,6 +24,7 @@ struct DataOptions {
   bool labels = true;                // use the labels where the set has them
   std::int64_t seed = 0;             // of points, of what is held out, and of dequantisation
   std::int64_t count = 200'000;      // points drawn
+  std::int64_t dimensions = 0;       // of the space that the points' plane lies in; 0: the plane
   bool dark_is_mass = true;          // of a picture as a density
   double validation = 0.1;           // shares of a table's rows that are held out
   double test = 0;

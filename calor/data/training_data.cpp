@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "calor/core/error.h"
 #include "calor/data/dequantise.h"
 #include "calor/data/picture_density.h"
+#include "calor/data/plane.h"
 #include "calor/io/atomic_file.h"
 #include "calor/io/bytes.h"
 #include "calor/io/npy.h"
@@ -22,6 +24,7 @@ constexpr std::string_view picture_prefix = "picture:";
 constexpr const char* table_key = "calor.table";
 constexpr const char* condition_key = "calor.condition";
 constexpr const char* points_key = "calor.points";
+constexpr const char* plane_key = "calor.plane";
 constexpr const char* policy_key = "calor.policy";
 
 bool is_point_set(const std::string& source) {
@@ -54,11 +57,18 @@ TrainingData open_points(const DataOptions& options) {
   const Points drawn =
       draw_source_points(options, options.count, key_of(options, RandomUse::points));
   ItemSpec spec = row_spec(2);
+  TrainingData data;
+  data.notes[points_key] = options.source;
+  data.description = fmt::format("{} points of {}", options.count, options.source);
+  if (options.dimensions > 0) {
+    spec.channels = 1;
+    std::tie(spec.height, spec.width) = plane_sides(options.dimensions);
+    data.notes[plane_key] = std::to_string(options.dimensions);
+    data.description += fmt::format(" in {} dimensions", options.dimensions);
+  }
   if (options.labels) spec.class_names = drawn.class_names;
-  return {.train = make_float_dataset(spec, drawn.points, drawn.labels),
-          .validation = nullptr,
-          .notes = {{points_key, options.source}},
-          .description = fmt::format("{} points of {}", options.count, options.source)};
+  data.train = make_float_dataset(spec, drawn.points, drawn.labels);
+  return data;
 }
 
 // About 100,000 encoded rows: enough for a network not to see the same dequantisation often, few
@@ -207,12 +217,18 @@ TrainingData open_training_data(const DataOptions& options) {
 }
 
 Points draw_source_points(const DataOptions& options, std::int64_t count, RandomKey key) {
-  if (!options.source.starts_with(picture_prefix)) {
-    return draw_labelled_points(options.source, count, key);
-  }
-  const fs::path file = options.source.substr(picture_prefix.size());
   Points drawn;
-  drawn.points = read_picture_density(file, options.dark_is_mass).draw(count, key);
+  if (options.source.starts_with(picture_prefix)) {
+    const fs::path file = options.source.substr(picture_prefix.size());
+    drawn.points = read_picture_density(file, options.dark_is_mass).draw(count, key);
+  } else {
+    drawn = draw_labelled_points(options.source, count, key);
+  }
+  if (options.dimensions > 0) {
+    require_usage(options.dimensions >= 2, "data.dimensions of 2 or more (or 0: the plane itself)",
+                  std::to_string(options.dimensions), "a plane has two dimensions");
+    drawn.points = drawn.points.matmul(plane_map(options.dimensions).t().to(at::kFloat));
+  }
   return drawn;
 }
 

@@ -41,7 +41,8 @@ bool is_known_source(const std::string& name);
 // among them where the demonstrations have some that are observed.
 TrainingData open_training_data(const DataOptions& options);
 
-// `count` points of the law that data.source names, by name or as picture:FILE.
+// `count` points of the law that data.source names, by name or as picture:FILE: [count, 2], or
+// [count, data.dimensions] where that is set.
 Points draw_source_points(const DataOptions& options, std::int64_t count, RandomKey key);
 
 // The rows of the table that data.source names, split as open_training_data splits them.

@@ -89,7 +89,7 @@ std::vector<std::string> words_for(const Scope& scope, const std::string& comman
       words.push_back(filled(scope, word, command));
       continue;
     }
-    for (auto& part : words_of(*value)) words.push_back(std::move(part));
+    for (const auto& part : words_of(*value)) words.push_back(filled(scope, part, *value));
   }
   return words;
 }

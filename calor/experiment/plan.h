@@ -33,7 +33,8 @@ struct Plan {
 // Templates are split into words at spaces ('...' and "..." hold one together); then in each word
 // {seed}, {run} (the folder that the row's last making names), {runs} (where all are), {steps:N} (N
 // training steps, times `scale`, at least 1) and {FACTOR} are replaced. A word that is nothing but
-// {FACTOR} becomes as many words as its value has; in the names of run folders, {FACTOR} is the
+// {FACTOR} becomes as many words as its value has, in which {steps:N} and {seed} are replaced, too; in
+// the names of run folders, {FACTOR} is the
 // level's name. Commands with the same words are one job.
 // UsageError where a template holds another name in braces, or its first word is no command that
 // makes, or measures.
