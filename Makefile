@@ -4,12 +4,13 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 JOBS ?= $(shell scripts/jobs.sh)
 RUN ?= runs/demo
+ROUNDS ?= 5
 CUDA ?= 0
 export CALOR_CUDA := $(CUDA)
 
 cmake_options := $(if $(filter 1,$(CUDA)),-DCALOR_CUDA=ON,-DCALOR_CUDA=OFF)
 
-.PHONY: help setup build demo test format format-check tidy asan bench install clean
+.PHONY: help setup build demo test format format-check tidy asan bench bench-programs install clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,9 +53,13 @@ asan: setup  ## build with AddressSanitizer and UBSan and run the fast tests
 	@echo "== asan: fast tests"
 	@ctest --test-dir build/asan --output-on-failure -j $(JOBS) -LE slow
 
-bench: build  ## build the bench programs into build/bench/
-	@echo "== bench"
+bench-programs: build  ## build the bench programs into build/bench/
+	@echo "== bench programs"
 	@cmake --build build -j $(JOBS) --target bench
+
+bench: bench-programs  ## compare with PyTorch on this machine: one table, about half an hour; ROUNDS=5
+	@echo "== bench"
+	@bench/table.sh $(ROUNDS)
 
 install: build  ## install the program and the library; PREFIX=/usr/local
 	@echo "== install into $(PREFIX)"

@@ -57,6 +57,7 @@ void add_evaluate(CLI::App& program, Globals& globals);
 void add_experiment(CLI::App& program, Globals& globals);
 void add_rollout(CLI::App& program, Globals& globals);
 void add_plot(CLI::App& program, Globals& globals);
+void add_bench(CLI::App& program, Globals& globals);
 void add_convert(CLI::App& program, Globals& globals);
 void add_info(CLI::App& program, Globals& globals);
 void add_presets(CLI::App& program, Globals& globals);

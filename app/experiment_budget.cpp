@@ -7,12 +7,11 @@
 #include <nlohmann/json.hpp>
 
 #include "app/child_processes.h"
-#include "calor/config/presets.h"
+#include "app/train_request.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
 #include "calor/io/atomic_file.h"
 #include "calor/report/progress.h"
-#include "calor/train/run_config.h"
 
 namespace calor::app {
 namespace {
@@ -36,13 +35,10 @@ std::vector<std::string> kind_of(const std::vector<std::string>& words) {
 
 train::RunConfig config_of(const std::vector<std::string>& words) {
   std::vector<std::string> settings;
-  for (std::size_t i = 2; i < words.size(); ++i) {
-    if (words[i].find('=') != std::string::npos) settings.push_back(words[i]);
+  for (std::size_t i = 2; i < words.size() && !words[i].starts_with("--"); ++i) {
+    settings.push_back(words[i]);
   }
-  const std::string& source = words.at(1);
-  const bool file = fs::path(source).extension() == ".toml";
-  return train::parse_config(file ? io::read_text(source) : std::string(config::preset(source)),
-                             source, settings);
+  return read_train_request(words.at(1), settings, "").config;
 }
 
 // Items a second of a training, by a trial of it in a folder of its own.

@@ -98,6 +98,7 @@ extern "C" int calor_main(int argc, char** argv) {
   calor::app::add_experiment(program, globals);
   calor::app::add_plot(program, globals);
   calor::app::add_rollout(program, globals);
+  calor::app::add_bench(program, globals);
   calor::app::add_convert(program, globals);
   calor::app::add_info(program, globals);
   calor::app::add_presets(program, globals);

@@ -6,11 +6,11 @@
 #include <memory>
 #include <optional>
 
+#include "app/child_processes.h"
 #include "app/command.h"
 #include "app/run_lock.h"
-#include "app/child_processes.h"
 #include "app/train_observer.h"
-#include "calor/config/presets.h"
+#include "app/train_request.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
 #include "calor/io/atomic_file.h"
@@ -32,57 +32,9 @@ struct TrainArguments {
   Machine machine;
 };
 
-struct Request {
-  train::RunConfig config;
-  fs::path run;
-};
-
-bool is_run_folder(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path / "config.toml", ignored);
-}
-
-// A text in TOML's spelling.
-std::string toml_text(const std::string& text) { return config::to_text(config::Value{text}); }
-
-// Whether a word among the settings is no setting but the data: calor train lfm-table DATA.csv.
-bool names_data(const std::string& word) {
-  std::error_code ignored;
-  if (fs::exists(word, ignored)) return true;
-  return word.find('=') == std::string::npos &&
-         (data::is_table_name(word) || word.find('/') != std::string::npos ||
-          data::is_known_source(word));
-}
-
-std::vector<std::string> settings_of(const TrainArguments& arguments) {
-  std::vector<std::string> settings;
-  for (const auto& word : arguments.settings) {
-    settings.push_back(names_data(word) ? "data.source=" + toml_text(word) : word);
-  }
-  return settings;
-}
-
-// What the person asked for, before looking at what the run folder already holds.
-Request read_request(const TrainArguments& arguments) {
-  std::error_code ignored;
-  const fs::path source = arguments.source;
-  if (is_run_folder(source)) {
-    const std::string file = (source / "config.toml").string();
-    return {train::parse_config(io::read_text(file), file, settings_of(arguments)),
-            arguments.run.empty() ? source : fs::path(arguments.run)};
-  }
-  const bool file = source.extension() == ".toml" || fs::is_regular_file(source, ignored);
-  const std::string name = file ? source.stem().string() : arguments.source;
-  const std::string text =
-      file ? io::read_text(source) : std::string(config::preset(arguments.source));
-  return {
-      train::parse_config(text, file ? arguments.source : "preset " + name, settings_of(arguments)),
-      arguments.run.empty() ? fs::path("runs") / name : fs::path(arguments.run)};
-}
-
 // The configuration to train with: the stored one where the run has begun, else the request made
 // definite and stored.
-train::RunConfig settle(const TrainArguments& arguments, const Request& request, at::Device device,
+train::RunConfig settle(const TrainArguments& arguments, const TrainRequest& request, at::Device device,
                         const data::Dataset& set) {
   const fs::path file = request.run / "config.toml";
   train::RunConfig config = request.config;
@@ -127,7 +79,8 @@ std::string next_command(const data::TrainingData& data, const std::string& run)
 
 nlohmann::ordered_json run_training(const Globals& globals, const TrainArguments& arguments) {
   const at::Device device = arguments.machine.apply();
-  const Request request = read_request(arguments);
+  const TrainRequest request =
+      read_train_request(arguments.source, arguments.settings, arguments.run);
   // The data first: a run folder is made only for a run that can begin.
   const auto data = data::open_training_data(request.config.data);
   flow::check_model(request.config.model, data.train->spec());
@@ -168,7 +121,8 @@ nlohmann::ordered_json run_training(const Globals& globals, const TrainArguments
 
 // Each stage in a process of its own; the last of them to end joins them all.
 nlohmann::ordered_json run_parallel(const Globals& globals, const TrainArguments& arguments) {
-  const Request request = read_request(arguments);
+  const TrainRequest request =
+      read_train_request(arguments.source, arguments.settings, arguments.run);
   const auto& stages = request.config.model.stages;
   if (!stages.is_chain() || stages.particles != flow::Particles::exact) {
     throw usage_error("a chain with stages.particles = \"exact\" for --parallel",

@@ -23,7 +23,7 @@ work=${3:-train,adam,velocity,divergence,push,logdensity}
 python=${PYTHON:-.venv/bin/python}
 threads=${THREADS:-2}
 export OMP_WAIT_POLICY=passive
-[[ -x build/bench/mlp_step && -x build/bench/table_field ]] || make bench
+[[ -x build/bench/mlp_step && -x build/bench/table_field ]] || make bench-programs
 
 file=$(mktemp)
 trap 'rm -f "$file"' EXIT

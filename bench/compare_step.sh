@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 rounds=${1:-7}
 precision=${2:-fp32}
 python=${PYTHON:-.venv/bin/python}
-[[ -x build/bench/train_step ]] || make bench
+[[ -x build/bench/train_step ]] || make bench-programs
 
 # The fastest of two timed steps.
 fastest() { awk '$1 == "step" && (best == "" || $2 < best) {best = $2} END {print best}'; }

@@ -1,7 +1,7 @@
 // The error of every sampler on the Gaussian oracle, where it is known exactly: relative squared W2
 // distance by number of evaluations, float64. No network, no randomness, seconds.
 //
-//     make bench && build/bench/sampler_oracle
+//     make bench-programs && build/bench/sampler_oracle
 #include <fmt/format.h>
 
 #include <cstdio>

@@ -2,7 +2,8 @@
 
     python3 bench/peers/jit_step.py [--model p1|b16] [--precision fp32|bf16] [--device cpu|cuda] [--steps 3] [--compile]
 
-Prints one line "step SECONDS" a step. Needs torch from PyPI.
+Prints one line "step SECONDS" a step. --sample BATCH instead samples pictures with guidance (both halves in one batch, first-
+order steps of the linear path) and prints a line "evaluation SECONDS": the peer of bench/sampling. Needs torch from PyPI.
 """
 import argparse
 import math
@@ -126,6 +127,27 @@ class JiT(nn.Module):
         return torch.einsum("nhwpqc->nchpwq", x).reshape(-1, 3, SIDE, SIDE)
 
 
+@torch.inference_mode()
+def sample(model, arguments, steps=8, guidance=2.0):
+    batch, device = arguments.sample, arguments.device
+    y = torch.cat([torch.arange(batch) % CLASSES, torch.full((batch,), CLASSES)])
+    times = torch.linspace(0, 1, steps + 1)
+    best = math.inf
+    for _ in range(3):
+        start = time.perf_counter()
+        z = torch.randn(batch, 3, SIDE, SIDE)
+        for t, s in zip(times[:-1], times[1:]):
+            with torch.autocast(device, torch.bfloat16, enabled=arguments.precision == "bf16"):
+                both = model(torch.cat([z, z]), t.expand(2 * batch), y).float()
+            conditional, unconditional = both.chunk(2)
+            x = unconditional + guidance * (conditional - unconditional)
+            z = z + (s - t) * (x - z) / (1 - t)
+        if device == "cuda":
+            torch.cuda.synchronize()
+        best = min(best, (time.perf_counter() - start) / steps)
+    print(f"evaluation {best:.5f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="p1", choices=list(MODELS))
@@ -133,11 +155,14 @@ def main():
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--sample", type=int, default=0)
     arguments = parser.parse_args()
     torch.manual_seed(0)
     device = arguments.device
     torch.set_default_device(device)
     model = JiT()
+    if arguments.sample:
+        return sample(torch.compile(model) if arguments.compile else model, arguments)
     averages = [[p.detach().clone() for p in model.parameters()] for _ in range(2)]
     forward = torch.compile(model) if arguments.compile else model
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=0)

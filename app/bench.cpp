@@ -1,0 +1,234 @@
+// calor bench: how fast training is on this machine, and how much of a step its products would take
+// alone.
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <memory>
+
+#include "app/command.h"
+#include "app/train_request.h"
+#include "calor/core/error.h"
+#include "calor/core/signals.h"
+#include "calor/data/training_data.h"
+#include "calor/io/atomic_file.h"
+#include "calor/train/roof.h"
+#include "calor/train/stage_trainer.h"
+
+namespace calor::app {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::int64_t warm_up = 3;  // steps that are not counted
+constexpr std::size_t listed = 12;   // products
+
+struct BenchArguments {
+  std::string source;
+  std::vector<std::string> settings;
+  std::int64_t steps = 20;
+  Machine machine;
+};
+
+// A folder for the checkpoint that a training ends with; it goes with this.
+class ScratchFolder {
+ public:
+  ScratchFolder() {
+    std::string name = (fs::temp_directory_path() / "calor-bench-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) {
+      throw Error("a folder for temporary files", name + ": " + system_error_text(errno),
+                  "set TMPDIR to a folder that can be written to");
+    }
+    path_ = name;
+  }
+  ~ScratchFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+// When each step ended, and the last checkpoint.
+class Clocked final : public train::TrainObserver {
+ public:
+  void on_step(const train::StageTrainer& /*trainer*/, const train::StepReport& /*report*/) override {
+    ends.push_back(Clock::now());
+  }
+  void on_checkpoint(train::StageTrainer& /*trainer*/) override {
+    const std::chrono::duration<double> taken = Clock::now() - ends.back();
+    checkpoint = taken.count();
+  }
+
+  // Of the steps after the first ones, sorted.
+  std::vector<double> seconds() const {
+    std::vector<double> result;
+    for (std::size_t i = warm_up; i < ends.size(); ++i) {
+      result.push_back(std::chrono::duration<double>(ends[i] - ends[i - 1]).count());
+    }
+    std::ranges::sort(result);
+    return result;
+  }
+
+  std::vector<Clock::time_point> ends;
+  double checkpoint = 0;
+};
+
+struct Measured {
+  std::vector<double> steps;  // seconds, sorted
+  double checkpoint = 0;
+  std::vector<train::Product> products;  // of one step
+  std::int64_t parameters = 0;
+};
+
+train::Outcome train_for(train::RunConfig config, const data::TrainingData& data, at::Device device,
+                         std::int64_t steps, Clocked& clocked, Measured& measured) {
+  const ScratchFolder folder;
+  config.train.steps = steps;
+  config.train.checkpoint_every = steps + 1;  // one, at the end
+  config.train.validate_every = steps + 1;
+  flow::Flow flow(config.model, data.train->spec(), device);
+  train::StageTrainer trainer(config, flow,
+                              {.stage = 0,
+                               .set = data.train,
+                               .validation = nullptr,
+                               .folder = folder.path(),
+                               .warm_start = {},
+                               .publish = {}},
+                              clocked);
+  measured.parameters = flow.stage(0).network().parameters().count();
+  return trainer.run();
+}
+
+Measured measure(const Globals& globals, const train::RunConfig& config,
+                 const data::TrainingData& data, at::Device device, std::int64_t steps) {
+  Measured measured;
+  Clocked clocked;
+  say(globals, fmt::format("training for {} steps", warm_up + steps));
+  const auto outcome = train_for(config, data, device, warm_up + steps, clocked, measured);
+  if (outcome == train::Outcome::interrupted) {
+    throw Error("all steps", "stopped by a signal", "start it again");
+  }
+  measured.steps = clocked.seconds();
+  measured.checkpoint = clocked.checkpoint;
+  say(globals, "timing the products of one step alone");
+  train::ProductRecorder recorder;
+  Clocked unused;
+  train_for(config, data, device, 1, unused, measured);
+  measured.products = recorder.time_alone();
+  return measured;
+}
+
+std::string shape_text(const train::Product& product) {
+  return fmt::format("{} by {}", fmt::join(product.left, " x "), fmt::join(product.right, " x "));
+}
+
+nlohmann::ordered_json report_products(const Globals& globals, const Measured& measured,
+                                       double step) {
+  nlohmann::ordered_json list = nlohmann::json::array();
+  answer(globals, fmt::format("{:<24} {:<40} {:>6} {:>9} {:>8} {:>8}", "products of a step", "sizes",
+                              "times", "ms", "GFLOP/s", "of step"));
+  for (std::size_t i = 0; i < measured.products.size(); ++i) {
+    const auto& product = measured.products[i];
+    const std::string kind = product.kind + (product.type == at::kBFloat16 ? ", bf16" : "");
+    if (i < listed) {
+      answer(globals, fmt::format("{:<24} {:<40} {:>6} {:>9.3f} {:>8.0f} {:>7.1f}%", kind,
+                                  shape_text(product), product.count, product.seconds * 1e3,
+                                  product.flops / product.seconds / 1e9,
+                                  100 * product.seconds / step));
+    }
+    list.push_back({{"kind", product.kind},
+                    {"left", product.left},
+                    {"right", product.right},
+                    {"type", c10::toString(product.type)},
+                    {"count", product.count},
+                    {"seconds", product.seconds},
+                    {"flops", product.flops}});
+  }
+  if (measured.products.size() > listed) {
+    answer(globals, fmt::format("... and {} shapes more", measured.products.size() - listed));
+  }
+  return list;
+}
+
+nlohmann::ordered_json run_bench(const Globals& globals, const BenchArguments& a) {
+  const at::Device device = a.machine.apply();
+  train::RunConfig config = read_train_request(a.source, a.settings, "").config;
+  const auto data = data::open_training_data(config.data);
+  flow::check_model(config.model, data.train->spec());
+  const std::int64_t checkpoint_every = config.train.checkpoint_every;
+  train::resolve_automatic(config, device, *data.train);
+  const InterruptGuard guard;
+  const Measured measured = measure(globals, config, data, device, a.steps);
+  const double step = measured.steps[measured.steps.size() / 2];
+  double alone = 0;
+  double flops = 0;
+  for (const auto& product : measured.products) {
+    alone += product.seconds;
+    flops += product.flops;
+  }
+  const double copied = train::copy_bandwidth(device);
+  const auto items = static_cast<double>(config.train.batch);
+  answer(globals,
+         fmt::format("{}: {} parameters{}, {} threads, batch {}", a.source, measured.parameters,
+                     config.model.stages.is_chain() ? " in the first stage" : "",
+                     at::get_num_threads(), config.train.batch));
+  answer(globals,
+         fmt::format("a step: {:.2f} ms in the median ({:.2f} to {:.2f}, {} steps), {:.0f} items/s",
+                     step * 1e3, measured.steps.front() * 1e3, measured.steps.back() * 1e3,
+                     measured.steps.size(), items / step));
+  answer(globals, fmt::format("its products alone: {:.2f} ms, {:.0f} % of it, {:.0f} GFLOP/s",
+                              alone * 1e3, 100 * alone / step, flops / alone / 1e9));
+  answer(globals, fmt::format("copying: {:.1f} GB/s read and written", copied / 1e9));
+  const double between = step * static_cast<double>(checkpoint_every);
+  answer(globals, fmt::format("a checkpoint: {:.3f} s, {:.2f} % of the {} steps between two",
+                              measured.checkpoint, 100 * measured.checkpoint / between,
+                              checkpoint_every));
+  return {{"source", a.source},
+          {"parameters", measured.parameters},
+          {"threads", at::get_num_threads()},
+          {"batch", config.train.batch},
+          {"step_seconds", {{"median", step},
+                            {"fastest", measured.steps.front()},
+                            {"slowest", measured.steps.back()},
+                            {"count", measured.steps.size()}}},
+          {"products_seconds", alone},
+          {"products_flops", flops},
+          {"products_share", alone / step},
+          {"copy_bytes_per_second", copied},
+          {"checkpoint_seconds", measured.checkpoint},
+          {"checkpoint_every", checkpoint_every},
+          {"products", report_products(globals, measured, step)}};
+}
+
+}  // namespace
+
+void add_bench(CLI::App& program, Globals& globals) {
+  auto arguments = std::make_shared<BenchArguments>();
+  BenchArguments& a = *arguments;
+  CLI::App& command = add_command(
+      program, globals, "bench",
+      "How fast a training is here, and what of a step is matrix products.",
+      "  calor bench hdfm-fashion-mnist\n"
+      "  calor bench runs/mine train.batch=64 train.precision=fp32 --threads 1\n"
+      "  calor bench lfm-table houses.csv --json");
+  command.add_option("source", a.source, "preset, TOML file or run folder")->required();
+  command.add_option("settings", a.settings,
+                     "key=value settings, over the preset's; a path: the data");
+  command.add_option("--steps", a.steps, "steps that are timed")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  a.machine.add_to(command);
+  set_work(command, globals, [&globals, arguments] { return run_bench(globals, *arguments); });
+}
+
+}  // namespace calor::app

@@ -1,0 +1,55 @@
+#include "app/train_request.h"
+
+#include "calor/config/presets.h"
+#include "calor/data/training_data.h"
+#include "calor/io/atomic_file.h"
+
+namespace calor::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A text in TOML's spelling.
+std::string toml_text(const std::string& text) { return config::to_text(config::Value{text}); }
+
+// Whether a word among the settings is no setting but the data: calor train lfm-table DATA.csv.
+bool names_data(const std::string& word) {
+  std::error_code ignored;
+  if (fs::exists(word, ignored)) return true;
+  return word.find('=') == std::string::npos &&
+         (data::is_table_name(word) || word.find('/') != std::string::npos ||
+          data::is_known_source(word));
+}
+
+std::vector<std::string> with_data(const std::vector<std::string>& words) {
+  std::vector<std::string> settings;
+  for (const auto& word : words) {
+    settings.push_back(names_data(word) ? "data.source=" + toml_text(word) : word);
+  }
+  return settings;
+}
+
+}  // namespace
+
+bool is_run_folder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path / "config.toml", ignored);
+}
+
+TrainRequest read_train_request(const std::string& source, const std::vector<std::string>& settings,
+                                const std::string& run) {
+  std::error_code ignored;
+  const fs::path path = source;
+  if (is_run_folder(path)) {
+    const std::string file = (path / "config.toml").string();
+    return {train::parse_config(io::read_text(file), file, with_data(settings)),
+            run.empty() ? path : fs::path(run)};
+  }
+  const bool file = path.extension() == ".toml" || fs::is_regular_file(path, ignored);
+  const std::string name = file ? path.stem().string() : source;
+  const std::string text = file ? io::read_text(path) : std::string(config::preset(source));
+  return {train::parse_config(text, file ? source : "preset " + name, with_data(settings)),
+          run.empty() ? fs::path("runs") / name : fs::path(run)};
+}
+
+}  // namespace calor::app
