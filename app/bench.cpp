@@ -164,7 +164,7 @@ nlohmann::ordered_json run_bench(const Globals& globals, const BenchArguments& a
   const at::Device device = a.machine.apply();
   train::RunConfig config = read_train_request(a.source, a.settings, "").config;
   const auto data = data::open_training_data(config.data);
-  flow::check_model(config.model, data.train->spec());
+  train::check_run(config, data.train->spec());
   const std::int64_t checkpoint_every = config.train.checkpoint_every;
   train::resolve_automatic(config, device, *data.train);
   const InterruptGuard guard;

@@ -14,23 +14,10 @@ namespace {
 
 constexpr const char* test_ending = "-test";
 
-// How the model's pictures were read. Models that were converted do not say: theirs are brought to
-// the model's size.
-data::DataOptions reading_of(const RunModel& model) {
-  if (model.notes.contains("calor.training")) return data_options_of(model);
-  const data::ItemSpec& items = model.flow->items();
-  data::DataOptions options;
-  options.source.clear();
-  options.channels = items.channels;
-  if (items.height == items.width) options.size = items.height;
-  return options;
-}
-
 // The set that a split of the model's own data is.
 std::string split_source(const data::DataOptions& trained, const std::string& split) {
   if (trained.source.empty()) {
-    throw usage_error("DATA, the pictures to score",
-                      "a model that does not say what it was trained on",
+    throw usage_error("DATA, the real pictures", "a model that does not say what it was trained on",
                       "name the pictures on the command line");
   }
   if (split == "train") return trained.source;
@@ -57,6 +44,16 @@ std::vector<std::int64_t> some_of(std::int64_t size, std::int64_t count, std::in
 }
 
 }  // namespace
+
+data::DataOptions reading_of(const RunModel& model) {
+  if (model.notes.contains("calor.training")) return data_options_of(model);
+  const data::ItemSpec& items = model.flow->items();
+  data::DataOptions options;
+  options.source.clear();
+  options.channels = items.channels;
+  if (items.height == items.width) options.size = items.height;
+  return options;
+}
 
 Pictures open_pictures(const RunModel& model, const std::string& source, const std::string& split,
                        std::int64_t count, std::int64_t seed, bool labels) {

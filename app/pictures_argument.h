@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "app/run_argument.h"
-#include "calor/data/dataset.h"
+#include "calor/data/open.h"
 
 namespace calor::app {
 
@@ -19,6 +19,10 @@ struct Pictures {
   std::string split;  // "train": the model's own training set; "test": a set named NAME-test;
                       // "given": any other
 };
+
+// How the model's training pictures were read; those of a converted model, which does not say, have
+// no source and are brought to its size.
+data::DataOptions reading_of(const RunModel& model);
 
 // `source`: a known set or a path, brought to size, channels and padding as the model's training
 // set was; empty: the `split` ("test", "validation" or "train") of the set that the model was

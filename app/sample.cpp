@@ -11,6 +11,8 @@
 #include "app/precision_argument.h"
 #include "app/run_argument.h"
 #include "app/sample_writer.h"
+#include "app/sampling_argument.h"
+#include "app/start_argument.h"
 #include "app/trajectory.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
@@ -25,8 +27,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct SampleArguments {
-  std::string run, label, ema = "1", noise, out, trajectory, given;
-  std::vector<std::string> settings;  // "sample.KEY=value", from the flags
+  std::string run, label, ema = "1", noise, start, out, trajectory, given;
+  SamplingArgument sampling;
   std::int64_t count = 64;
   bool count_given = false;
   std::int64_t seed = 0;
@@ -35,20 +37,8 @@ struct SampleArguments {
   Machine machine;
 };
 
-solve::GenerateOptions options_of(const SampleArguments& arguments, const RunModel& model) {
-  solve::GenerateOptions options = solve::options_from_notes(model.notes, model.file.string());
-  config::Options declared;
-  options.declare(declared);
-  assign_all(declared, arguments.settings);
-  options.batch = arguments.batch;
-  return options;
-}
-
-// One stream per item from the seed; with the noise of a file, the seed's is that of the steps.
-solve::Start start_of(const SampleArguments& arguments, const flow::Flow& flow) {
-  if (arguments.noise.empty()) {
-    return solve::start_from(flow, solve::sampling_keys(arguments.seed, 0, arguments.count));
-  }
+// The states in the file that --noise names.
+at::Tensor noise_of(const SampleArguments& arguments, const flow::Flow& flow) {
   const at::Tensor noise = io::read_npy(arguments.noise).to(at::kFloat);
   const auto& p = flow.items();
   const std::vector<std::int64_t> item{p.channels, p.height, p.width};
@@ -64,12 +54,16 @@ solve::Start start_of(const SampleArguments& arguments, const flow::Flow& flow) 
     throw usage_error(fmt::format("--count {} with that noise, or none", noise.size(0)),
                       fmt::format("--count {}", arguments.count), "leave --count out");
   }
-  return {.noise = noise, .keys = solve::sampling_keys(arguments.seed, 0, noise.size(0))};
+  return noise;
 }
 
-// A student's stages are maps: no solver integrates them.
-std::string solver_text(const RunModel& model, const solve::GenerateOptions& options) {
-  return model.flow->options().stages.maps ? "map" : solve::solver_name(options.solver.solver);
+// One stream per item from the seed; with the noise of a file, the seed's is that of the steps.
+solve::Start start_of(const SampleArguments& arguments, const RunModel& model,
+                      const at::Tensor& noise, const at::Tensor& labels) {
+  auto keys = solve::sampling_keys(arguments.seed, 0, labels.size(0));
+  if (!noise.defined()) return open_start(model, arguments.start, std::move(keys), labels);
+  require_usage(arguments.start.empty(), "--noise or --start", "both", "leave one of them out");
+  return {.noise = noise, .keys = std::move(keys)};
 }
 
 // What the rows of a model with conditions are given: the rows of a file, again and again.
@@ -118,13 +112,16 @@ nlohmann::ordered_json run_sampling(const Globals& globals, SampleArguments argu
     throw usage_error("a model of pictures for --trajectory", "a model of rows",
                       "calor plot shows the particles of points stage by stage");
   }
-  const solve::GenerateOptions options = options_of(arguments, model);
-  const solve::Start start = start_of(arguments, flow);
-  const std::int64_t count = start.noise.size(0);
+  solve::GenerateOptions options = arguments.sampling.options(model);
+  options.batch = arguments.batch;
+  solve::check_sampling(flow, options);
+  const at::Tensor noise = arguments.noise.empty() ? at::Tensor{} : noise_of(arguments, flow);
+  const std::int64_t count = noise.defined() ? noise.size(0) : arguments.count;
   const std::int64_t classes = flow.items().classes();
   const std::int64_t columns =
       arguments.label.empty() && classes > 0 && classes <= 20 ? std::min(classes, count) : 0;
   const flow::Given given = given_of(arguments, model, count, std::max(columns, classes));
+  const solve::Start start = start_of(arguments, model, noise, given.labels);
 
   const InterruptGuard guard;
   report::ProgressBar bar(count, 0, pictures ? "img" : "rows", globals.quiet);
@@ -157,15 +154,6 @@ nlohmann::ordered_json run_sampling(const Globals& globals, SampleArguments argu
           {pictures ? "images_per_second" : "rows_per_second", bar.rate()}};
 }
 
-// A flag for a sampling setting.
-void add_sampling(CLI::App& command, SampleArguments& arguments, const std::string& flag,
-                  const std::string& key) {
-  static solve::GenerateOptions defaults;
-  config::Options declared;
-  defaults.declare(declared);
-  add_setting(command, arguments.settings, flag, *declared.find(key), "the model's");
-}
-
 }  // namespace
 
 void add_sample(CLI::App& program, Globals& globals) {
@@ -188,22 +176,7 @@ void add_sample(CLI::App& program, Globals& globals) {
       command.add_option("--count", a.count, "how many (default: 64 pictures, 1000 rows)")
           ->check(CLI::Range(std::int64_t{1}, std::int64_t{100'000'000}));
   command.add_option("--label", a.label, "class number or name, or none (default: all in turn)");
-  add_sampling(command, a, "--steps", "sample.steps");
-  add_sampling(command, a, "--solver", "sample.solver");
-  add_sampling(command, a, "--grid", "sample.grid");
-  add_sampling(command, a, "--guidance", "sample.guidance");
-  command
-      .add_option_function<std::vector<std::string>>(
-          "--guidance-interval",
-          [&a](const std::vector<std::string>& ends) {
-            a.settings.push_back("sample.guidance_lo=" + ends.at(0));
-            a.settings.push_back("sample.guidance_hi=" + ends.at(1));
-          },
-          "LO HI: times between which guidance acts")
-      ->expected(2);
-  add_sampling(command, a, "--t-eps", "sample.t_eps");
-  add_sampling(command, a, "--rtol", "sample.rtol");
-  add_sampling(command, a, "--atol", "sample.atol");
+  a.sampling.add_to(command);
   command.add_option("--seed", a.seed, "item i is the same whatever the count or batch")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
@@ -212,6 +185,9 @@ void add_sample(CLI::App& program, Globals& globals) {
       ->capture_default_str();
   a.precision.add_to(command, net::Precision::fp32);
   command.add_option("--noise", a.noise, "FILE.npy [N, C, H, W]: start from this noise");
+  command.add_option("--start", a.start,
+                     "DATA: pictures that a model of levels (IHDM) begins with, blurred (default: "
+                     "those that it was trained on)");
   command.add_option("--given", a.given,
                      "table with the columns that the model is conditioned on, taken in turn");
   command.add_option("--trajectory", a.trajectory, "FILE.png: state and prediction at each step");

@@ -83,7 +83,7 @@ nlohmann::ordered_json run_training(const Globals& globals, const TrainArguments
       read_train_request(arguments.source, arguments.settings, arguments.run);
   // The data first: a run folder is made only for a run that can begin.
   const auto data = data::open_training_data(request.config.data);
-  flow::check_model(request.config.model, data.train->spec());
+  train::check_run(request.config, data.train->spec());
   io::make_folder(request.run);
   const bool alone = arguments.stage == 0;
   const RunLock lock(request.run, alone ? RunLock::Kind::whole_run : RunLock::Kind::one_stage,

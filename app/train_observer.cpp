@@ -13,6 +13,7 @@
 #include "calor/io/atomic_file.h"
 #include "calor/io/picture.h"
 #include "calor/report/grid.h"
+#include "calor/solve/blurred_start.h"
 #include "calor/solve/generate.h"
 
 namespace calor::app {
@@ -131,8 +132,11 @@ void TrainReporter::draw_grid(train::StageTrainer& trainer) {
   const auto folder = trainer.folder() / "samples";
   const auto file = folder / fmt::format("{:010}.png", trainer.progress().step);
   trainer.with_average([&](flow::Flow& flow) {
-    const auto start = solve::start_from(flow, solve::sampling_keys(config.train.seed, 0, count));
     const at::Tensor labels = cycling_labels(count, classes, columns);
+    auto keys = solve::sampling_keys(config.train.seed, 0, count);
+    const auto start = flow.has_levels()
+                           ? solve::blurred_start(flow, trainer.set(), std::move(keys), labels)
+                           : solve::start_from(flow, std::move(keys));
     const auto made =
         solve::generate(flow, start, {.labels = labels, .condition = {}}, config.sampling);
     if (made.items.size(0) < count) return;  // a signal asked to stop

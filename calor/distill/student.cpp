@@ -21,6 +21,9 @@ void require_teacher(const flow::ModelOptions& teacher, std::int64_t students) {
     throw usage_error("a trained flow as teacher", "a distilled student",
                       "distil its teacher again, with fewer stages");
   }
+  require_usage(teacher.stages.is_chain() || teacher.path.kind != path::PathKind::ihdm,
+                "a teacher that carries noise to data", "path.kind = \"ihdm\"",
+                "distil a model along another path");
   const auto stages =
       static_cast<std::int64_t>(teacher.stages.is_chain() ? stage_steps(teacher.stages).size() : 1);
   if (students >= 1 && students <= stages) return;

@@ -24,6 +24,30 @@ void check_predicted(const ModelOptions& options) {
       "stages.predicts=left");
 }
 
+// A path of levels and its prediction belong together.
+void check_levels(const ModelOptions& options, const data::ItemSpec& items) {
+  using objective::Quantity;
+  const bool levels = !options.stages.is_chain() && options.path.kind == path::PathKind::ihdm;
+  const auto& o = options.objective;
+  if (!levels) {
+    require_usage(o.prediction != Quantity::less_blurred && o.loss != Quantity::less_blurred,
+                  "path.kind = \"ihdm\", and no chain of stages, for the less blurred picture",
+                  "objective.prediction or objective.loss = \"less-blurred\" on another path",
+                  "set both to x, v or eps, or path.kind=ihdm");
+    return;
+  }
+  require_usage(
+      o.prediction == Quantity::less_blurred && o.loss == Quantity::less_blurred,
+      "objective.prediction and objective.loss = \"less-blurred\" for path.kind = \"ihdm\"",
+      "another quantity", "set both, as the preset ihdm-mnist does");
+  require_usage(items.kind == data::ItemKind::pictures,
+                "pictures, which can be blurred, for path.kind = \"ihdm\"", "rows of numbers",
+                "take another path");
+  require_usage(!options.stages.maps, "a flow with a velocity for a student",
+                "path.kind = \"ihdm\"", "distil a model along another path");
+  path::make_path(options.path, items.height, items.width);
+}
+
 void check_network(const ModelOptions& options, const net::PictureShape& shape) {
   switch (options.kind) {
     case net::NetworkKind::jit:
@@ -42,6 +66,7 @@ void check_network(const ModelOptions& options, const net::PictureShape& shape) 
 }  // namespace
 
 void check_model(const ModelOptions& options, const data::ItemSpec& items) {
+  check_levels(options, items);
   if (options.stages.is_chain()) {
     check_predicted(options);
     for (const auto& step : stage_steps(options.stages)) {
@@ -65,6 +90,7 @@ void check_model(const ModelOptions& options, const data::ItemSpec& items) {
 
 Flow::Flow(const ModelOptions& options, const data::ItemSpec& items, at::Device device)
     : options_(options), items_(items), device_(device) {
+  check_levels(options, items);
   if (!options.stages.is_chain()) {
     stages_.push_back(std::make_unique<Stage>(options, 0, std::nullopt, items, device));
     return;
@@ -75,6 +101,9 @@ Flow::Flow(const ModelOptions& options, const data::ItemSpec& items, at::Device 
 }
 
 at::Tensor Flow::initial_noise(std::span<const RandomKey> keys) const {
+  require_usage(!has_levels(), "a flow that begins at noise",
+                "path.kind = \"ihdm\", which begins with blurred pictures",
+                "draw them from a set of pictures (calor sample does)");
   const at::Tensor noise =
       normal_by_item(keys, {items_.channels, items_.height, items_.width}, device_);
   return noise * options_.path.noise_scale;

@@ -29,8 +29,11 @@ class Flow {
   Stage& stage(std::size_t i) { return *stages_.at(i); }
   const Stage& stage(std::size_t i) const { return *stages_.at(i); }
   bool is_chain() const { return options_.stages.is_chain(); }
+  // Whether the only stage is along a path of levels (IHDM).
+  bool has_levels() const { return stage(0).space().path->levels() > 0; }
 
-  // Noise to start from, [keys, C, H, W], one stream per item.
+  // Noise to start from, [keys, C, H, W], one stream per item. UsageError along a path of levels,
+  // which begins with blurred pictures (solve/blurred_start.h).
   at::Tensor initial_noise(std::span<const RandomKey> keys) const;
 
   // The type that the networks compute in, fp32 unless compute_in() has set fp64, which only

@@ -39,7 +39,8 @@ std::unique_ptr<path::SpectralPath> make_whole_path(const ModelOptions& options,
 }
 
 path::TrainingTimes make_times(const ModelOptions& options, const path::PictureSpace& space) {
-  return {options.time, space.path->natural_mixture(space.lambda.max().item<double>())};
+  return {options.time, space.path->natural_mixture(space.lambda.max().item<double>()),
+          space.path->levels()};
 }
 
 void check_layer_sync(const ModelOptions& options) {

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "calor/core/error.h"
 #include "calor/io/safetensors.h"
@@ -13,9 +14,61 @@ namespace {
 constexpr std::int64_t input_side = 32;
 constexpr std::int64_t piece = 500;  // pictures at a time
 
+// The shape that a tensor of the file must have; 0: any size.
+void check_shape(const io::TensorFile& file, const std::string& name,
+                 const std::vector<std::int64_t>& shape) {
+  const at::IntArrayRef found = file.at(name).sizes();
+  bool fits = found.size() == shape.size();
+  for (std::size_t i = 0; fits && i < shape.size(); ++i) {
+    fits = shape[i] == 0 || shape[i] == found[i];
+  }
+  if (fits) return;
+  throw Error(fmt::format("{} of shape [{}]", name, fmt::join(shape, ", ")),
+              fmt::format("[{}]", fmt::join(found, ", ")),
+              "give the weights of LeNet-5 or of a residual network for CIFAR-10");
+}
+
+void check_lenet(const io::TensorFile& file) {
+  check_shape(file, "convnet.c1.weight", {6, 1, 5, 5});
+  check_shape(file, "convnet.c3.weight", {16, 6, 5, 5});
+  check_shape(file, "convnet.c5.weight", {120, 16, 5, 5});
+  check_shape(file, "fc.f6.weight", {84, 120});
+  check_shape(file, "fc.f7.weight", {0, 84});
+  check_shape(file, "convnet.c1.bias", {6});
+  check_shape(file, "convnet.c3.bias", {16});
+  check_shape(file, "convnet.c5.bias", {120});
+  check_shape(file, "fc.f6.bias", {84});
+  check_shape(file, "fc.f7.bias", {file.at("fc.f7.weight").size(0)});
+}
+
+void check_norm(const io::TensorFile& file, const std::string& name, std::int64_t width) {
+  for (const char* part : {"weight", "bias", "running_mean", "running_var"}) {
+    check_shape(file, fmt::format("{}.{}", name, part), {width});
+  }
+}
+
+void check_resnet(const io::TensorFile& file, int blocks) {
+  check_shape(file, "conv1.weight", {16, 3, 3, 3});
+  check_norm(file, "bn1", 16);
+  std::int64_t width = 16;
+  for (int stage = 1; stage <= 3; ++stage) {
+    const std::int64_t out = std::int64_t{8} << stage;
+    for (int i = 0; i < blocks; ++i) {
+      const std::string block = fmt::format("layer{}.{}.", stage, i);
+      check_shape(file, block + "conv1.weight", {out, width, 3, 3});
+      check_shape(file, block + "conv2.weight", {out, out, 3, 3});
+      check_norm(file, block + "bn1", out);
+      check_norm(file, block + "bn2", out);
+      width = out;
+    }
+  }
+  check_shape(file, "linear.weight", {0, 64});
+  check_shape(file, "linear.bias", {file.at("linear.weight").size(0)});
+}
+
 class LeNet final : public Classifier {
  public:
-  explicit LeNet(io::TensorFile weights) : w_(std::move(weights)) {}
+  explicit LeNet(io::TensorFile weights) : w_(std::move(weights)) { check_lenet(w_); }
   std::string name() const override { return "LeNet"; }
 
  protected:
@@ -45,6 +98,7 @@ class CifarResNet final : public Classifier {
  public:
   explicit CifarResNet(io::TensorFile weights) : w_(std::move(weights)) {
     while (w_.contains(fmt::format("layer1.{}.conv1.weight", blocks_))) ++blocks_;
+    check_resnet(w_, blocks_);
   }
   std::string name() const override { return fmt::format("ResNet-{}", 6 * blocks_ + 2); }
 
@@ -116,7 +170,8 @@ std::vector<at::Tensor> Classifier::layers(const at::Tensor& pictures) const {
 
 std::unique_ptr<Classifier> load_classifier(const std::filesystem::path& file, at::Device device) {
   io::TensorFile weights = io::read_safetensors(file);
-  for (auto& [name, tensor] : weights.tensors) tensor = tensor.to(device);
+  io::check_finite(weights, file);
+  for (auto& [name, tensor] : weights.tensors) tensor = tensor.to(device, at::kFloat);
   if (weights.contains("convnet.c1.weight")) return std::make_unique<LeNet>(std::move(weights));
   if (weights.contains("layer1.0.conv1.weight") && weights.contains("linear.weight")) {
     return std::make_unique<CifarResNet>(std::move(weights));

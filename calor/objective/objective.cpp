@@ -17,6 +17,8 @@ void ObjectiveOptions::declare(config::Options& options) {
       {"x", Quantity::x, "clean picture"},
       {"v", Quantity::v, "velocity"},
       {"eps", Quantity::eps, "noise"},
+      {"less-blurred", Quantity::less_blurred,
+       "path.kind = ihdm: the picture one level less blurred"},
   };
   static constexpr config::Choice<BlurTerm> blur_terms[] = {
       {"paper", BlurTerm::paper, "coefficient 1, as published"},
@@ -84,6 +86,11 @@ at::Tensor Objective::target(const at::Tensor& x, const at::Tensor& z, const at:
       const auto slopes = space_.path->slopes(per_picture(t), space_.lambda);
       return space_.combine(slopes.a, x, slopes.s, noise);
     }
+    case Quantity::less_blurred: {
+      const at::Tensor next = next_level(*space_.path, per_picture(t));
+      const at::Tensor wanted = space_.multiply(space_.path->log_a(next, space_.lambda).exp(), x);
+      return (wanted - z) / space_.path->log_s(per_picture(t), space_.lambda).exp();
+    }
     case Quantity::x:
       break;
   }
@@ -100,6 +107,7 @@ at::Tensor Objective::loss_per_clean(const at::Tensor& t) const {
       return space_.path->log_a(time, space_.lambda).exp() / s.clamp_min(options_.t_eps);
     }
     case Quantity::x:
+    case Quantity::less_blurred:
       break;
   }
   return at::ones_like(time);
@@ -117,6 +125,7 @@ at::Tensor Objective::clean_per_prediction(const at::Tensor& t) const {
       return space_.path->log_s(time, space_.lambda).exp() / a.clamp_min(kept_signal_min);
     }
     case Quantity::x:
+    case Quantity::less_blurred:
       break;
   }
   return at::ones_like(time);
@@ -171,6 +180,8 @@ at::Tensor Objective::clean(const at::Tensor& prediction, const at::Tensor& z,
           space_.path->log_a(time, space_.lambda).exp().clamp_min(kept_signal_min);
       return space_.combine(kept.reciprocal(), z, -s / kept, prediction);
     }
+    case Quantity::less_blurred:
+      return z + space_.path->log_s(time, space_.lambda).exp() * prediction;
     case Quantity::x:
       break;
   }

@@ -4,6 +4,9 @@
 // frequency, so every loss is one weighted sum of squares of the residual in the DCT domain:
 //     L = mean over frequencies of w(t, lambda) |DCT(r)|^2,
 // one transform, and none where the weight does not depend on the frequency.
+//
+// On a path of levels (IHDM) the network predicts the picture one level less blurred, as its
+// difference to the state in units of the noise, (A(t + 1/K) X - Z)/S, and the loss is on that.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,7 +17,7 @@
 
 namespace calor::objective {
 
-enum class Quantity { x, v, eps };
+enum class Quantity { x, v, eps, less_blurred };
 enum class BlurTerm { paper, exact };
 
 struct ObjectiveOptions {
@@ -52,8 +55,9 @@ class Objective {
   at::Tensor loss(const at::Tensor& target, const at::Tensor& prediction,
                   const at::Tensor& t) const;
 
-  // The clean picture that a prediction stands for. From eps and v, what the path has all but lost
-  // (A or B below 0.05) is not divided out.
+  // The clean picture that a prediction stands for; on a path of levels, the picture one level less
+  // blurred, without noise. From eps and v, what the path has all but lost (A or B below 0.05) is
+  // not divided out.
   at::Tensor clean(const at::Tensor& prediction, const at::Tensor& z, const at::Tensor& t) const;
 
   // The velocity of the loss for a given clean picture (blur term as configured).

@@ -1,5 +1,4 @@
-// The members of the family (docs/methods.md, table of paths). IHDM, whose noise is constant,
-// joins them with its own sampler.
+// The members of the family (docs/methods.md, table of paths).
 #pragma once
 
 #include <memory>
@@ -30,5 +29,18 @@ std::unique_ptr<SpectralPath> variance_preserving_path(double beta_min, double b
 // Blurring diffusion (arXiv 2209.05557): A = cos(phi) d, S = sin(phi),
 // d = (1 - d0) exp(-lambda sigma_B^2/2) + d0, sigma_B = sigma_max sin^2(pi (1 - t)/2).
 std::unique_ptr<SpectralPath> blurring_path(double sigma_max, double blur_floor);
+
+// Inverse heat dissipation (IHDM, arXiv 2206.13397): A = exp(-lambda sigma_B^2/2), S the same at
+// every time. At level k of K, t = 1 - k/K,
+//     sigma_B = sigma_min (sigma_max/sigma_min)^((k - 1)/(K - 1)),  and 0 at k = 0;
+// between levels the same formula, between 1 and 0 a straight line. UsageError where sigma_max is
+// below sigma_min.
+struct Levels {
+  std::int64_t levels = 100;  // K
+  double sigma_min = 0.5;     // pixels, at k = 1
+  double sigma_max = 20;      // at k = K
+  double noise = 0.02;        // S
+};
+std::unique_ptr<SpectralPath> ihdm_path(const Levels& levels);
 
 }  // namespace calor::path

@@ -38,6 +38,10 @@ at::Tensor log_snr(const SpectralPath& path, const at::Tensor& t, const at::Tens
   return path.log_a(t, lambda) - path.log_s(t, lambda);
 }
 
+at::Tensor next_level(const SpectralPath& path, const at::Tensor& t) {
+  return (t + 1 / static_cast<double>(path.levels())).clamp_max(1);
+}
+
 void PathOptions::declare(config::Options& options) {
   static constexpr config::Choice<PathKind> kinds[] = {
       {"linear", PathKind::linear, "A = t, S = 1 - t (FM, JiT)"},
@@ -47,6 +51,7 @@ void PathOptions::declare(config::Options& options) {
       {"variance-preserving", PathKind::variance_preserving, "diffusion with linear beta"},
       {"heat", PathKind::heat, "A = t t^(a lambda), S = 1 - t (HDFM)"},
       {"blurring", PathKind::blurring, "blurring diffusion"},
+      {"ihdm", PathKind::ihdm, "inverse heat dissipation: blur by levels, with a constant noise"},
   };
   options.add("path.kind", kind, kinds, "the path between noise and data");
   options.add("path.noise_scale", noise_scale, {1e-3, 1e3}, "", "standard deviation of the noise");
@@ -57,9 +62,14 @@ void PathOptions::declare(config::Options& options) {
   options.add("path.beta_min", beta_min, {0, 1e3}, "", "variance preserving: beta at the data end");
   options.add("path.beta_max", beta_max, {1e-3, 1e4}, "",
               "variance preserving: beta at the noise end");
-  options.add("path.sigma_max", sigma_max, {0, 1e4}, "px", "blurring: the strongest blur");
+  options.add("path.sigma_max", sigma_max, {0, 1e4}, "px", "blurring, ihdm: the strongest blur");
   options.add("path.blur_floor", blur_floor, {1e-6, 1}, "",
               "blurring: what the strongest blur leaves of the finest detail");
+  options.add("path.levels", levels, {1, 100000}, "levels",
+              "ihdm: levels of blur, which are the steps of its sampler, too");
+  options.add("path.sigma_min", sigma_min, {1e-3, 1e4}, "px", "ihdm: the weakest blur");
+  options.add("path.level_noise", level_noise, {1e-6, 1}, "",
+              "ihdm: standard deviation of the noise at every level");
 }
 
 namespace {
@@ -77,6 +87,11 @@ std::unique_ptr<SpectralPath> make_unit_path(const PathOptions& options, std::in
       return variance_preserving_path(options.beta_min, options.beta_max);
     case PathKind::blurring:
       return blurring_path(options.sigma_max, options.blur_floor);
+    case PathKind::ihdm:
+      return ihdm_path({.levels = options.levels,
+                        .sigma_min = options.sigma_min,
+                        .sigma_max = options.sigma_max,
+                        .noise = options.level_noise});
     case PathKind::heat:
       break;
   }

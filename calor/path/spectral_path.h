@@ -42,6 +42,10 @@ class SpectralPath {
   // The largest m of the training-time mixture that evens out the frequencies' share of the signal
   // (1 + a lambda_max for heat; 1 elsewhere).
   virtual double natural_mixture(double /*lambda_max*/) const { return 1; }
+  // Where it is not 0, the path is walked from level to level only, at the times 0, 1/levels, ..,
+  // 1: it is trained at these and has a sampler of its own, since its noise is not what it begins
+  // with (IHDM).
+  virtual std::int64_t levels() const { return 0; }
 
   virtual at::Tensor log_a(const at::Tensor& t, const at::Tensor& lambda) const = 0;
   at::Tensor log_s(const at::Tensor& t, const at::Tensor& lambda) const;
@@ -79,7 +83,10 @@ class SpectralPath {
 // log A - log S: grows from noise to data; its change over a step is the step's natural size.
 at::Tensor log_snr(const SpectralPath& path, const at::Tensor& t, const at::Tensor& lambda);
 
-enum class PathKind { linear, trigonometric, cosine, variance_preserving, heat, blurring };
+// One level further towards the data, on a path of levels.
+at::Tensor next_level(const SpectralPath& path, const at::Tensor& t);
+
+enum class PathKind { linear, trigonometric, cosine, variance_preserving, heat, blurring, ihdm };
 
 struct PathOptions {
   PathKind kind = PathKind::heat;
@@ -88,8 +95,11 @@ struct PathOptions {
   std::int64_t reference_size = 0;  // heat: a counts for pictures of this side; 0: for every size
   double beta_min = 0.1;            // variance preserving
   double beta_max = 20;
-  double sigma_max = 20;      // blurring: strongest blur, pixels
+  double sigma_max = 20;      // blurring, ihdm: strongest blur, pixels
   double blur_floor = 0.001;  // blurring: what is left of the finest detail
+  std::int64_t levels = 100;  // ihdm: levels of blur
+  double sigma_min = 0.5;     // ihdm: weakest blur, pixels
+  double level_noise = 0.02;  // ihdm: standard deviation of the noise at every level
 
   void declare(config::Options& options);
 };

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -67,10 +68,11 @@ void TimeOptions::declare(config::Options& options) {
               "share of examples with 1 - t log-uniform in [1e-3, 1], for likelihoods");
 }
 
-TrainingTimes::TrainingTimes(const TimeOptions& options, double natural_mixture)
+TrainingTimes::TrainingTimes(const TimeOptions& options, double natural_mixture,
+                             std::int64_t levels)
     : options_(options),
-      mixture_max_(options.mixture_max > 0 ? std::max(1.0, options.mixture_max) : natural_mixture) {
-}
+      mixture_max_(options.mixture_max > 0 ? std::max(1.0, options.mixture_max) : natural_mixture),
+      levels_(levels) {}
 
 double TrainingTimes::draw_base(RandomKey key) const {
   switch (options_.law) {
@@ -91,6 +93,13 @@ double TrainingTimes::draw_base(RandomKey key) const {
 }
 
 double TrainingTimes::draw(RandomKey key) const {
+  const double t = draw_between_levels(key);
+  if (levels_ == 0) return t;
+  const auto count = static_cast<double>(levels_);
+  return std::clamp(std::floor(t * count), 0.0, count - 1) / count;
+}
+
+double TrainingTimes::draw_between_levels(RandomKey key) const {
   if (options_.near_data > 0) {
     std::array<double, 2> uniform{};
     fill_uniform(key.child(2), uniform);
@@ -158,6 +167,10 @@ TrainingTimes::Quadrature TrainingTimes::quadrature() const {
     t = at::cat({t, 1 - (u * std::log(nearest)).exp()});
     probability = at::cat({probability * (1 - options_.near_data),
                            at::full({nodes}, options_.near_data / nodes, at::kDouble)});
+  }
+  if (levels_ > 0) {
+    const auto count = static_cast<double>(levels_);
+    t = (t * count).floor().clamp(0, count - 1) / count;
   }
   return {t, probability};
 }

@@ -35,8 +35,10 @@ struct TimeOptions {
 
 class TrainingTimes {
  public:
-  // `natural_mixture`: what mixture_max = 0 stands for.
-  TrainingTimes(const TimeOptions& options, double natural_mixture);
+  // `natural_mixture`: what mixture_max = 0 stands for. `levels`, where it is not 0: times are
+  // brought to the nearest of 0, 1/levels, .., 1 - 1/levels towards noise, so that a uniform law is
+  // uniform among these.
+  TrainingTimes(const TimeOptions& options, double natural_mixture, std::int64_t levels = 0);
 
   // The time of the example whose stream is `key`.
   double draw(RandomKey key) const;
@@ -51,10 +53,12 @@ class TrainingTimes {
 
  private:
   double draw_base(RandomKey key) const;
+  double draw_between_levels(RandomKey key) const;
   Quadrature base_quadrature() const;
 
   TimeOptions options_;
   double mixture_max_;
+  std::int64_t levels_;
 };
 
 }  // namespace calor::path

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "calor/core/error.h"
 #include "calor/core/signals.h"
 #include "calor/solve/grid.h"
 #include "calor/solve/ode.h"
@@ -22,6 +23,11 @@ constexpr const char* note_key = "calor.sample";
 void GenerateOptions::declare(config::Options& options) {
   solver.declare(options);
   guidance.declare(options);
+}
+
+void check_sampling(const flow::Flow& flow, const GenerateOptions& options) {
+  // Students are maps, and need no solver.
+  if (!flow.stage(0).is_map()) check_solver(*flow.stage(0).space().path, options.solver);
 }
 
 flow::Notes notes_from_options(GenerateOptions options) {
@@ -244,6 +250,8 @@ Start start_from(const flow::Flow& flow, std::vector<RandomKey> keys) {
 }
 
 Start start_on_the_way(const flow::Flow& flow, const at::Tensor& items, Start start, double depth) {
+  require_usage(!flow.has_levels(), "a flow that begins at noise for a warm start",
+                "path.kind = \"ihdm\"", "begin with blurred pictures (solve/blurred_start.h)");
   const at::Tensor there = items.to(start.noise.options());
   if (flow.is_chain()) {
     const std::size_t border = border_at(flow, depth);
@@ -266,6 +274,7 @@ Start start_on_the_way(const flow::Flow& flow, const at::Tensor& items, Start st
 Generated generate(const flow::Flow& flow, const Start& start, const flow::Given& given,
                    const GenerateOptions& options, const OnBatch& on_batch,
                    const Observe& observe) {
+  check_sampling(flow, options);
   return generate_stages(flow, border_at(flow, start.depth), 0, start, given, options, on_batch,
                          observe);
 }

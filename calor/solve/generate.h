@@ -25,6 +25,9 @@ struct GenerateOptions {
   void declare(config::Options& options);
 };
 
+// UsageError where items of the flow cannot be made so.
+void check_sampling(const flow::Flow& flow, const GenerateOptions& options);
+
 // How to sample a model, as a note of its file.
 flow::Notes notes_from_options(GenerateOptions options);
 // What a model file says of how to sample it ; the defaults where it says
@@ -44,7 +47,8 @@ std::vector<RandomKey> sampling_keys(std::int64_t seed, std::int64_t first, std:
 
 // What items begin with.
 struct Start {
-  at::Tensor noise;             // [N, C, H, W] as the path has it at t = 0, or states on the way
+  at::Tensor noise;             // [N, C, H, W] as the path has it at t = 0, or states on the way;
+                                // along a path of levels blurred pictures (blurred_start.h)
   std::vector<RandomKey> keys;  // [N]: the noise of an item's steps is a function of its key; for
                                 // solvers that draw none there may be no keys
   double depth = 1;             // how far the states lie on the way from data (0) to noise (1)
@@ -61,7 +65,7 @@ Start start_on_the_way(const flow::Flow& flow, const at::Tensor& items, Start st
 // sees every step of the first batch, if the solver has steps on the path (all but the adaptive
 // ones). From a start on the way only the rest is run, with its share of the steps. Stops early,
 // with the items made so far, where a signal asks for it. Error where a solver draws noise and
-// there are no keys.
+// there are no keys; UsageError where it is not made for the flow's path (check_solver).
 Generated generate(const flow::Flow& flow, const Start& start, const flow::Given& given,
                    const GenerateOptions& options, const OnBatch& on_batch = {},
                    const Observe& observe = {});

@@ -30,5 +30,6 @@ std::unique_ptr<Integrator> velocity_integrator(const path::PictureSpace& space,
 std::unique_ptr<Integrator> spectral_integrator(const path::PictureSpace& space, bool multistep);
 // Error where there is no noise.
 std::unique_ptr<Integrator> ancestral_integrator(const path::PictureSpace& space, StepNoise noise);
+std::unique_ptr<Integrator> ihdm_integrator(double delta, StepNoise noise);
 
 }  // namespace calor::solve

@@ -17,6 +17,7 @@ constexpr config::Choice<Solver> solvers[] = {
     {"spectral-2m", Solver::spectral_2m, "second-order multistep per frequency"},
     {"spectral-1", Solver::spectral_1, "first order per frequency (DDIM)"},
     {"ancestral", Solver::ancestral, "draws from the posterior of each step (DDPM)"},
+    {"ihdm", Solver::ihdm, "level by level, for path.kind = ihdm alone"},
     {"heun", Solver::heun, "exact velocity, second order, two evaluations a step"},
     {"euler", Solver::euler, "exact velocity, first order"},
     {"paper-heun", Solver::paper_heun, "HDFM's published sampler, two evaluations a step"},
@@ -71,6 +72,8 @@ std::unique_ptr<Integrator> make_integrator(const path::PictureSpace& space,
       return spectral_integrator(space, false);
     case Solver::ancestral:
       return ancestral_integrator(space, noise);
+    case Solver::ihdm:
+      return ihdm_integrator(options.delta, noise);
     default:
       break;
   }
@@ -113,6 +116,10 @@ void SolverOptions::declare(config::Options& options) {
           "predicted data are cut to [-1, 1] at each step, as DDPM does; not by the solvers of the "
           "velocity from dopri5 on")
       .run_only = true;
+  options
+      .add("sample.delta", delta, {0, 1}, "",
+           "ihdm: standard deviation of the noise that each step adds")
+      .run_only = true;
   options.add("sample.rtol", rtol, {0, 1}, "", "dopri5, tsit5, adams: relative tolerance")
       .run_only = true;
   options.add("sample.atol", atol, {0, 1}, "", "dopri5, tsit5, adams: absolute tolerance")
@@ -123,7 +130,7 @@ bool is_spectral(Solver solver) {
   return solver == Solver::spectral_1 || solver == Solver::spectral_2m;
 }
 
-bool is_stochastic(Solver solver) { return solver == Solver::ancestral; }
+bool is_stochastic(Solver solver) { return solver == Solver::ancestral || solver == Solver::ihdm; }
 
 bool is_ode(Solver solver) { return ode_method(solver).has_value(); }
 
@@ -137,6 +144,25 @@ OdeOptions ode_options(const SolverOptions& options) {
 }
 
 std::string solver_name(Solver solver) { return config::name_of(solvers, solver); }
+
+void check_solver(const path::SpectralPath& path, const SolverOptions& options) {
+  const std::int64_t levels = path.levels();
+  if (levels == 0) {
+    require_usage(options.solver != Solver::ihdm,
+                  "a model with path.kind = \"ihdm\" for the solver ihdm",
+                  fmt::format("the path {}", path.name()), "take another solver");
+    return;
+  }
+  require_usage(options.solver == Solver::ihdm, "sample.solver = \"ihdm\" for path.kind = \"ihdm\"",
+                solver_name(options.solver),
+                "leave --solver out, or set sample.solver=ihdm before training");
+  require_usage(
+      options.steps == levels && options.grid != GridKind::leading &&
+          options.grid != GridKind::log_snr,
+      fmt::format("{} steps of equal length, one for each level of the model's path", levels),
+      fmt::format("sample.steps = {}, or another grid", options.steps),
+      fmt::format("leave --steps and --grid out, or set sample.steps={}", levels));
+}
 
 std::vector<double> default_grid(const path::SpectralPath& path, const SolverOptions& options) {
   const bool by_log_snr = options.grid == GridKind::log_snr ||

@@ -22,6 +22,7 @@ enum class Solver {
   spectral_1,
   spectral_2m,
   ancestral,
+  ihdm,
   midpoint,
   rk4,
   abm,
@@ -41,6 +42,7 @@ struct SolverOptions {
   double grid_lo = 0;  // uniform in log(A/S): 0 is the default of log_snr_grid
   double grid_hi = 0;
   bool clip_data = false;  // samplers on the path: every prediction is cut to [-1, 1]
+  double delta = 0.025;    // ihdm: standard deviation of the noise of each step
   double rtol = 1e-5;      // dopri5, tsit5, adams
   double atol = 1e-5;
 
@@ -52,7 +54,7 @@ std::string solver_name(Solver solver);
 
 // spectral-1, spectral-2m.
 bool is_spectral(Solver solver);
-// Whether the solver draws noise on the way: ancestral.
+// Whether the solver draws noise on the way: ancestral, ihdm.
 bool is_stochastic(Solver solver);
 // Whether the solver integrates the velocity by an ODE method of its own (ode.h) and not by steps
 // on the path: midpoint, rk4, abm, dopri5, tsit5, adams; then its settings.
@@ -73,6 +75,10 @@ struct Solution {
   std::int64_t nfe = 0;  // evaluations of the denoiser
 };
 
+// UsageError where the solver is not made for the path, or not with this number of steps: a path of
+// levels has the solver `ihdm` in as many steps, and no other path has it.
+void check_solver(const path::SpectralPath& path, const SolverOptions& options);
+
 // The solver's own grid for its number of steps.
 std::vector<double> default_grid(const path::SpectralPath& path, const SolverOptions& options);
 
@@ -90,6 +96,9 @@ std::vector<double> default_grid(const path::SpectralPath& path, const SolverOpt
 //   with
 //     the posterior's variance; blurring diffusion). A step to t = 1 is X^, without noise. Needs
 //     `noise`. N evaluations.
+//   ihdm: on a path of levels, whose denoiser says the picture one level less blurred: that, and
+//     noise of standard deviation `delta` but for the last step (arXiv 2206.13397, algorithm 2).
+//     One step a level. Needs `noise`.
 // The ODE methods are not among these: see generate.h.
 Solution sample(const path::PictureSpace& space, const Denoise& denoise, const at::Tensor& start,
                 const std::vector<double>& grid, const SolverOptions& options,

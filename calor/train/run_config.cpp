@@ -97,6 +97,15 @@ RunConfig parse_config(std::string_view toml, const std::string& origin,
   return config;
 }
 
+void check_run(const RunConfig& config, const data::ItemSpec& items) {
+  flow::check_model(config.model, items);
+  // To a solver all chains are alike: their free stage stands for them.
+  const auto path = config.model.stages.is_chain()
+                        ? path::stage_path(path::InnerPath::linear, {.free = true})
+                        : path::make_path(config.model.path, items.height, items.width);
+  solve::check_solver(*path, config.sampling.solver);
+}
+
 namespace {
 
 // Small tables are learnt by heart by large networks, large ones need more steps: measured on

@@ -76,6 +76,10 @@ struct RunConfig {
 RunConfig parse_config(std::string_view toml, const std::string& origin,
                        const std::vector<std::string>& settings);
 
+// UsageError where a model with these settings cannot be made for the items (flow::check_model), or
+// not sampled as they say; nothing is allocated.
+void check_run(const RunConfig& config, const data::ItemSpec& items);
+
 // Settles what "auto" stands for on this machine and for this training set, so that the
 // saved configuration is definite.
 void resolve_automatic(RunConfig& config, at::Device device, const data::Dataset& set);

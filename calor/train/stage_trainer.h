@@ -91,6 +91,7 @@ class StageTrainer {
   const RunConfig& config() const { return config_; }
   const flow::Flow& flow() const { return flow_; }
   std::size_t stage_index() const { return task_.stage; }
+  const data::Dataset& set() const { return *task_.set; }
   const Progress& progress() const { return progress_; }
   const std::filesystem::path& folder() const { return task_.folder; }
 

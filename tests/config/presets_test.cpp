@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "calor/core/error.h"
 #include "calor/data/dataset.h"
 #include "calor/flow/flow.h"
 #include "calor/solve/picture_likelihood.h"
@@ -63,6 +64,71 @@ TEST(Presets, MethodsOfOneSetHaveEqualParameters) {
       EXPECT_NEAR(static_cast<double>(parameters_of(name, items)) / reference, 1, 0.02);
     }
   }
+  const std::int64_t hdfm = parameters_of("hdfm-fashion-mnist", grey);
+  for (const char* name : {"ihdm-fashion-mnist", "blurring-fashion-mnist", "vp-fashion-mnist",
+                           "ihdm-mnist", "blurring-mnist"}) {
+    EXPECT_EQ(parameters_of(name, grey), hdfm) << name;
+  }
+}
+
+// The other blur models and diffusion have the network, the data and the training of HDFM, whose
+// path, quantities, times and sampler are their own.
+TEST(Presets, BaselinesDifferFromHdfmInTheMethodOnly) {
+  for (const std::string set : {"fashion-mnist", "mnist"}) {
+    RunConfig hdfm = parse_config(config::preset("hdfm-" + set), set, {});
+    const config::Options reference = hdfm.options();
+    for (const std::string method : {"ihdm", "blurring", "vp"}) {
+      const std::string name = method + "-" + set;
+      if (!config::is_preset(name)) continue;
+      SCOPED_TRACE(name);
+      RunConfig config = parse_config(config::preset(name), name, {});
+      const config::Options own = config.options();
+      for (const auto& key : config::Options::differing_keys(reference, own)) {
+        const std::string group = key.substr(0, key.find('.'));
+        EXPECT_TRUE(group == "path" || group == "objective" || group == "time") << key;
+      }
+      const data::ItemSpec items{.channels = 1, .height = 28, .width = 28, .class_names = {}};
+      EXPECT_NO_THROW(check_run(config, items));
+    }
+  }
+}
+
+// What is published of them, read from the presets.
+TEST(Presets, BaselinesAreAsPublished) {
+  for (const std::string set : {"fashion-mnist", "mnist"}) {
+    const RunConfig ihdm = parse_config(config::preset("ihdm-" + set), set, {});
+    EXPECT_EQ(ihdm.model.path.kind, path::PathKind::ihdm);
+    EXPECT_EQ(ihdm.model.path.sigma_max, 20);
+    EXPECT_EQ(ihdm.model.path.level_noise, 0.02);
+    EXPECT_EQ(ihdm.model.path.levels, 100);
+    EXPECT_EQ(ihdm.model.time.law, path::TimeLaw::uniform);
+    EXPECT_EQ(ihdm.sampling.solver.delta, 0.025);
+    const RunConfig blurring = parse_config(config::preset("blurring-" + set), set, {});
+    EXPECT_EQ(blurring.model.path.kind, path::PathKind::blurring);
+    EXPECT_EQ(blurring.model.objective.prediction, objective::Quantity::eps);
+    EXPECT_EQ(blurring.model.objective.loss, objective::Quantity::eps);
+    EXPECT_EQ(blurring.sampling.solver.solver, solve::Solver::ancestral);
+  }
+  const RunConfig vp = parse_config(config::preset("vp-fashion-mnist"), "vp", {});
+  EXPECT_EQ(vp.model.path.kind, path::PathKind::variance_preserving);
+  EXPECT_EQ(vp.model.objective.prediction, objective::Quantity::eps);
+}
+
+// A path of levels has its own sampler, in as many steps, and training says so before it begins.
+TEST(Presets, SamplersThatDoNotFitAreRefusedBeforeTraining) {
+  const data::ItemSpec items{.channels = 1, .height = 28, .width = 28, .class_names = {}};
+  const auto refused = [&](const char* name, std::vector<std::string> settings) {
+    const RunConfig config = parse_config(config::preset(name), name, settings);
+    EXPECT_THROW(check_run(config, items), Error) << settings.front();
+  };
+  refused("ihdm-mnist", {"path.levels=50"});
+  refused("ihdm-mnist", {"sample.solver=spectral-2m"});
+  refused("ihdm-mnist", {"sample.grid=leading"});
+  refused("hdfm-mnist", {"sample.solver=ihdm"});
+  refused("lfm-fashion-mnist", {"sample.solver=ihdm"});
+  const RunConfig config =
+      parse_config(config::preset("ihdm-mnist"), "", {"path.levels=50", "sample.steps=50"});
+  EXPECT_NO_THROW(check_run(config, items));
 }
 
 // Policies, too: in all where they are small (within 3 %, as near as widths that are multiples of 8

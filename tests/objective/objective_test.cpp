@@ -135,6 +135,30 @@ TEST(Objective, BalanceEvensOutTheMeanWeight) {
   EXPECT_TRUE(at::allclose(half / half.mean(), none.sqrt() / none.sqrt().mean(), 1e-9));
 }
 
+// On a path of levels: the picture one level on, in units of the noise.
+TEST(Objective, TheLessBlurredPictureIsOneLevelOn) {
+  const path::Levels levels{.levels = 10, .sigma_max = 6};
+  const Objective objective = make(with(Quantity::less_blurred, Quantity::less_blurred),
+                                   path::ihdm_path(levels), at::kDouble);
+  Example e(at::kDouble);
+  e.t = at::tensor({0.0, 0.2, 0.5, 0.8, 0.9}, at::kDouble);
+  const path::PictureSpace& space = objective.space();
+  const auto blurred = [&](const at::Tensor& t) {
+    return space.dct.inverse(space.path->log_a(t.view({-1, 1, 1, 1}), space.lambda).exp() *
+                             space.dct.forward(e.x));
+  };
+  const at::Tensor z = objective.noisy(e.x, e.noise, e.t);
+  EXPECT_LE((z - blurred(e.t) - 0.02 * e.noise).abs().max().item<double>(), 1e-13);
+  const at::Tensor next = blurred(e.t + 0.1);
+  EXPECT_TRUE(at::allclose(next[4], e.x[4], 0, 1e-12));  // the last level is the picture
+  const at::Tensor target = objective.target(e.x, z, e.noise, e.t);
+  EXPECT_LE((target - (next - z) / 0.02).abs().max().item<double>(), 1e-10);
+  EXPECT_LE((objective.clean(target, z, e.t) - next).abs().max().item<double>(), 1e-12);
+  const at::Tensor loss = objective.loss(target, e.guess, e.t);
+  const at::Tensor expected = (target - e.guess).square().mean({1, 2, 3});
+  EXPECT_LE(((loss - expected) / expected).abs().max().item<double>(), 1e-13);
+}
+
 TEST(Objective, LayerSimilarityIsACosineWithoutGradientIntoTheLaterBlock) {
   const auto generator = at::detail::createCPUGenerator(4);
   const at::Tensor early = at::randn({2, 5, 8}, generator).set_requires_grad(true);

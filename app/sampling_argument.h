@@ -1,0 +1,28 @@
+// The flags of commands that draw samples: how a model's own settings of sampling are changed.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "app/command.h"
+#include "app/run_argument.h"
+#include "calor/solve/generate.h"
+
+namespace calor::app {
+
+class SamplingArgument {
+ public:
+  // --steps, --solver, --grid, --guidance, --guidance-interval, --t-eps, --rtol and --atol. This
+  // must outlive the command.
+  void add_to(CLI::App& command);
+  // The model's settings with what the flags say in their place.
+  solve::GenerateOptions options(const RunModel& model) const;
+
+ private:
+  std::vector<std::string> settings_;  // "sample.KEY=value"
+};
+
+// For people: the solver's name; "map" for a student, whose stages no solver integrates.
+std::string solver_text(const RunModel& model, const solve::GenerateOptions& options);
+
+}  // namespace calor::app
