@@ -26,18 +26,18 @@ namespace {
 
 using namespace calor;
 
-constexpr std::int64_t side = 16;
-constexpr double rho = 0.3;
+constexpr std::int64_t side = 4;
+constexpr double blur = 0.3;  // rho of local HDFM
 
 at::Tensor frequencies() { return spectral::laplacian_eigenvalues(side, side).flatten(); }
 
-// Pictures' coefficients in units in which none reaches 2: C = 1.5 / (1 + i^2 + j^2).
+// None reaches 2, where chi-squared is infinite: C = .5 + 1 / (1 + i^2 + j^2).
 at::Tensor data_variance() {
   const at::Tensor i = at::arange(side, at::kDouble).square();
-  return (1.5 / (1 + i.unsqueeze(1) + i.unsqueeze(0))).flatten();
+  return (0.5 + 1 / (1 + i.unsqueeze(1) + i.unsqueeze(0))).flatten();
 }
 
-std::vector<path::StageStep> steps_of(bool free) {
+std::vector<path::StageStep> steps_of(bool free, double rho = blur) {
   std::vector<path::StageStep> steps;
   for (const double gamma : {0.1, 0.15, 0.2, 0.3}) {
     steps.push_back({.free = false, .gamma = gamma, .start = 0, .rho = rho});
@@ -54,7 +54,7 @@ struct Stage {
 };
 Stage run_stage(const path::StageStep& step, const at::Tensor& left) {
   const auto path = path::stage_path(path::InnerPath::linear, step);
-  constexpr int nodes = 200;
+  constexpr int nodes = 20;
   Stage stage;
   for (int k = 0; k <= nodes; ++k) {
     const at::Tensor t = at::full({1}, 1 - static_cast<double>(k) / nodes, at::kDouble);
@@ -79,46 +79,60 @@ double chi_squared_at(double eps, bool free) {
   return metric::chi_squared(law, at::ones_like(law));
 }
 
+constexpr int decades = 4;  // eps from 1e-4 to 1
+
 // Curves in log10 of both axes, from -4 to 0 across and from -9 to 1 up, as dense points; ticks are
 // dots at each power of ten.
 at::Tensor plot(bool free) {
   std::vector<double> points;
-  const auto add = [&](double eps, double value) {
-    if (!std::isfinite(value) || value <= 0) return;
-    points.push_back(std::log10(eps) / 2 + 1);
-    points.push_back((std::log10(value) + 4) / 5);
+  const auto add = [&](double log_eps, double log_value) {
+    if (!std::isfinite(log_value)) return;
+    points.push_back(log_eps / 2 + 1);
+    points.push_back((log_value + 4) / 5);
   };
-  for (int k = 0; k <= 1500; ++k) {
-    const double eps = std::pow(10, -4 + 4 * k / 1500.0);
-    add(eps, chi_squared_at(eps, free));
-    if (k % 20 < 12) add(eps, std::sqrt(eps));
+  // Straight pieces, 10 a decade, of 40 points each.
+  constexpr int pieces = 10 * decades, dots = 40;
+  const auto place = [](int k) { return -decades + k * 0.1; };
+  const auto value = [&](int k) {
+    return std::log10(chi_squared_at(std::pow(10, place(k)), free));
+  };
+  double left = value(0);
+  for (int k = 0; k < pieces; ++k) {
+    const double right = value(k + 1);
+    for (int i = 0; i < dots; ++i) {
+      const double share = static_cast<double>(i) / dots, x = place(k) + 0.1 * share;
+      add(x, left + share * (right - left));
+      if (i < dots / 2) add(x, x / 2);
+    }
+    left = right;
   }
   constexpr int repeats = 60;
   for (int i = 0; i < repeats; ++i) {
-    for (int x = -4; x <= 0; ++x) add(std::pow(10, x), 1e-9);
-    for (int y = -9; y <= 1; ++y) add(1e-4, std::pow(10, y));
+    for (int x = -decades; x <= 0; ++x) add(x, -9);
+    for (int y = -9; y <= 1; ++y) add(-decades, y);
   }
   const at::Tensor all = at::tensor(points, at::kDouble).view({-1, 2});
   return report::scatter_picture(all, 1.05, 420, {.scale = report::DensityScale::root});
 }
 
-void print_contraction() {
+void print_contraction(double rho) {
   std::printf("chi^2 to noise after each exact step, rho = %.1f:\n", rho);
   std::printf("%10s %14s %10s %14s\n", "gamma", "chi^2", "factor", "e^(-2 gamma)");
   at::Tensor law = data_variance();
   double before = metric::chi_squared(law, at::ones_like(law));
   std::printf("%10s %14.4e\n", "data", before);
-  for (const path::StageStep& step : steps_of(false)) {
+  for (const path::StageStep& step : steps_of(false, rho)) {
     law = run_stage(step, law).right;
     const double now = metric::chi_squared(law, at::ones_like(law));
     std::printf("%10.3f %14.4e %10.4f %14.4f\n", step.gamma, now, now / before,
                 std::exp(-2 * step.gamma));
     before = now;
   }
+  std::printf("\n");
 }
 
 void print_errors() {
-  std::printf("\nchi^2(data | generated) by the stages' error:\n");
+  std::printf("chi^2(data | generated) by the stages' error:\n");
   std::printf("%10s %16s %8s %18s %12s\n", "eps", "free last stage", "slope", "without it",
               "eps^(1/2)");
   for (const double eps : {1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0}) {
@@ -131,13 +145,14 @@ void print_errors() {
 }
 
 int run(int argc, char** argv) {
-  print_contraction();
+  print_contraction(0);
+  print_contraction(blur);
   print_errors();
   if (argc < 2) return 0;
   const std::string file = argv[1];
-  io::write_png(file,
-                report::side_by_side({report::with_title(plot(true), "CHI^2, AND EPS^1/2 (DASHED)"),
-                                      report::with_title(plot(false), "NO FREE LAST STAGE")}));
+  io::write_png(file, report::side_by_side(
+                          {report::with_title(plot(true), "CHI SQUARED, ROOT OF EPS (DASHED)"),
+                           report::with_title(plot(false), "NO FREE LAST STAGE")}));
   std::printf("\n%s: eps from 1e-4 to 1 across, chi^2 from 1e-9 to 10 up\n", file.c_str());
   return 0;
 }
