@@ -1,5 +1,5 @@
 // What a flow along a path of levels (IHDM) begins with: blurred pictures of its training set
-// (arXiv 2206.13397, section 3: the law at the strongest blur is that of the data, kept as it is).
+// (arXiv 2206.13397: the law at the strongest blur is that of the data, kept as it is).
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,4 +1,4 @@
-// IHDM's sampler (arXiv 2206.13397, algorithm 2): the denoiser says the picture one level less
+// IHDM's sampler (arXiv 2206.13397): the denoiser says the picture one level less
 // blurred, and a step goes there and adds noise of standard deviation delta, a little more than
 // what the network saw in training (.025 against .02, on pictures in [-1, 1]). The last step adds
 // none.

@@ -97,7 +97,7 @@ std::vector<double> default_grid(const path::SpectralPath& path, const SolverOpt
 //     the posterior's variance; blurring diffusion). A step to t = 1 is X^, without noise. Needs
 //     `noise`. N evaluations.
 //   ihdm: on a path of levels, whose denoiser says the picture one level less blurred: that, and
-//     noise of standard deviation `delta` but for the last step (arXiv 2206.13397, algorithm 2).
+//     noise of standard deviation `delta` but for the last step (arXiv 2206.13397).
 //     One step a level. Needs `noise`.
 // The ODE methods are not among these: see generate.h.
 Solution sample(const path::PictureSpace& space, const Denoise& denoise, const at::Tensor& start,
