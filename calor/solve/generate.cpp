@@ -11,6 +11,7 @@
 #include "calor/solve/grid.h"
 #include "calor/solve/ode.h"
 #include "calor/solve/stage_field.h"
+#include "calor/solve/step_noise.h"
 
 namespace calor::solve {
 
@@ -159,21 +160,6 @@ Solution run_chain(const flow::Flow& flow, const WholeChain& whole, double begin
   };
   const auto grid = default_grid(*whole.path, options.solver);
   return sample(whole.space, denoise, z, grid_from(begin, grid), options.solver, observe, noise);
-}
-
-// The noise of the steps in one stage, for the items of these keys; none where there are none.
-StepNoise step_noise(const flow::Flow& flow, std::span<const RandomKey> keys, std::size_t stage) {
-  if (keys.empty()) return {};
-  std::vector<RandomKey> own;
-  for (const RandomKey& key : keys) {
-    own.push_back(key.child(static_cast<std::uint64_t>(RandomUse::step_noise)).child(stage));
-  }
-  return [&flow, own](std::int64_t step) {
-    std::vector<RandomKey> now;
-    for (const RandomKey& key : own) now.push_back(key.child(static_cast<std::uint64_t>(step)));
-    const data::ItemSpec& items = flow.items();
-    return normal_by_item(now, {items.channels, items.height, items.width}, flow.device());
-  };
 }
 
 // The settings for one stage that is run by itself. What it predicts is data, hence of a known
