@@ -32,12 +32,15 @@ class FoldedMeasurement final : public Measurement {
   at::Tensor condition(const at::Tensor& clean, const at::Tensor& measured,
                        const at::Tensor& variance) const override {
     const at::Tensor d = large_.forward(clean.to(rows_.options()));
-    const at::Tensor y = small_.forward(measured.to(rows_.options()));
-    const at::Tensor r = variance.to(rows_.options());
-    const at::Tensor p = at::matmul(at::matmul(rows_.square(), r), columns_.square().t());
-    const at::Tensor weighed = (y - folded(d)) / (p + sigma() * sigma());
+    const Innovation found = of_coefficients(d, measured, variance);
+    const at::Tensor weighed = found.residual / (found.variance + sigma() * sigma());
     const at::Tensor back = at::matmul(at::matmul(rows_.t(), weighed), columns_);
-    return large_.inverse(d + r * back).to(clean.options());
+    return large_.inverse(d + variance.to(rows_.options()) * back).to(clean.options());
+  }
+
+  Innovation innovation(const at::Tensor& clean, const at::Tensor& measured,
+                        const at::Tensor& variance) const override {
+    return of_coefficients(large_.forward(clean.to(rows_.options())), measured, variance);
   }
 
   const at::Tensor& support() const override { return support_; }
@@ -45,6 +48,13 @@ class FoldedMeasurement final : public Measurement {
  private:
   at::Tensor folded(const at::Tensor& x) const {
     return at::matmul(at::matmul(rows_, x), columns_.t());
+  }
+
+  Innovation of_coefficients(const at::Tensor& d, const at::Tensor& measured,
+                             const at::Tensor& variance) const {
+    const at::Tensor r = variance.to(rows_.options());
+    return {.residual = small_.forward(measured.to(rows_.options())) - folded(d),
+            .variance = at::matmul(at::matmul(rows_.square(), r), columns_.square().t())};
   }
 
   at::Tensor rows_, columns_;

@@ -36,6 +36,16 @@ class MaskedMeasurement final : public Measurement {
     return clean + change.to(clean.options());
   }
 
+  // The variance of a pixel is the sum over frequencies of the cosines' squares times R.
+  Innovation innovation(const at::Tensor& clean, const at::Tensor& measured,
+                        const at::Tensor& variance) const override {
+    const at::Tensor r = variance.to(mask_.options());
+    const at::Tensor of_pixels =
+        at::matmul(at::matmul(dct_.rows().square().t(), r), dct_.columns().square());
+    return {.residual = mask_ * (measured.to(mask_.options()) - clean),
+            .variance = mask_ * of_pixels};
+  }
+
   const at::Tensor& support() const override { return mask_; }
 
  private:

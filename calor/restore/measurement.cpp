@@ -62,6 +62,8 @@ void MeasurementOptions::declare(config::Options& options) {
 
 std::string task_name(Task task) { return config::name_of(tasks, task); }
 
+std::string reduction_name(Reduction reduction) { return config::name_of(reductions, reduction); }
+
 at::Tensor Measurement::simulate(const at::Tensor& pictures,
                                  std::span<const RandomKey> keys) const {
   const at::Tensor y = apply(pictures);
@@ -73,6 +75,15 @@ at::Tensor Measurement::disagreement(const at::Tensor& pictures, const at::Tenso
   const at::Tensor residual = (measured - apply(pictures)).to(at::kDouble) * support();
   const double numbers = support().sum().item<double>() * static_cast<double>(pictures.size(1));
   return residual.square().sum(at::IntArrayRef{1, 2, 3}).div(numbers).sqrt() / sigma_;
+}
+
+at::Tensor Measurement::surprise(const at::Tensor& clean, const at::Tensor& measured,
+                                 const at::Tensor& variance) const {
+  const Innovation found = innovation(clean, measured, variance);
+  const double noise = sigma_ * sigma_;
+  const at::Tensor p = found.variance.expand_as(found.residual);
+  const at::Tensor w = p / (p + noise).square();
+  return (w * (found.residual.square() - noise)).flatten(1).sum(1) / (w * p).flatten(1).sum(1);
 }
 
 std::unique_ptr<Measurement> make_measurement(const MeasurementOptions& options,

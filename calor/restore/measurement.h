@@ -29,8 +29,15 @@ struct MeasurementOptions {
   void declare(config::Options& options);
 };
 
-// The name a person writes.
+// The names a person writes.
 std::string task_name(Task task);
+std::string reduction_name(Reduction reduction);
+
+// How far y is from H clean, [N, C, h, w], and the variance of that which H R H^T stands for, sigma
+// apart; in the DCT domain or, for masks, pixel by pixel.
+struct Innovation {
+  at::Tensor residual, variance;
+};
 
 // Pictures are on the measurement's device; results have their type. Inside everything is float64:
 // condition numbers of 10^5 are common.
@@ -42,10 +49,12 @@ class Measurement {
   // H x for pictures [N, C, H, W]: [N, C, h, w].
   virtual at::Tensor apply(const at::Tensor& pictures) const = 0;
   // The mean of x given y = `measured` [N, C, h, w] where x ~ N(clean, R) and R is diagonal in the
-  // DCT domain, `variance` [H, W] or [C, H, W] in float64, positive:
+  // DCT domain, `variance` [H, W], [C, H, W] or [N, C, H, W] in float64, positive:
   //     clean + R H^T (H R H^T + sigma^2)^-1 (y - H clean).
   virtual at::Tensor condition(const at::Tensor& clean, const at::Tensor& measured,
                                const at::Tensor& variance) const = 0;
+  virtual Innovation innovation(const at::Tensor& clean, const at::Tensor& measured,
+                                const at::Tensor& variance) const = 0;
   // Which numbers of y were measured, float64 [h, w] of 0 and 1.
   virtual const at::Tensor& support() const = 0;
 
@@ -54,6 +63,13 @@ class Measurement {
   // |y - H x| / (sigma sqrt(n)) of each picture, float64 [N], n the measured numbers: about 1 for
   // the true picture and for samples of the posterior.
   at::Tensor disagreement(const at::Tensor& pictures, const at::Tensor& measured) const;
+
+  // By which factor R is too small for each picture, float64 [N], judged by how far the measurement
+  // is from what was expected: sum w (e^2 - sigma^2) / sum w P over its numbers, e the residual, P
+  // its variance and w = P/(P + sigma^2)^2, the step of maximum likelihood from 1. On average 1
+  // where x ~ N(clean, R), f where x ~ N(clean, f R); of few or noisy numbers it may be negative.
+  at::Tensor surprise(const at::Tensor& clean, const at::Tensor& measured,
+                      const at::Tensor& variance) const;
 
   double sigma() const { return sigma_; }
 

@@ -39,9 +39,16 @@ std::vector<RandomKey> sample_keys(std::span<const RandomKey> pictures, std::int
 }  // namespace
 
 solve::Denoise conditioned(const solve::Denoise& denoise, const Measurement& measurement,
-                           const at::Tensor& measured, const Uncertainty& uncertainty) {
-  return [&](const at::Tensor& z, double t) {
-    return measurement.condition(denoise(z, t), measured, uncertainty.at(t));
+                           const at::Tensor& measured, const Uncertainty& uncertainty,
+                           Trust trust) {
+  return [&, trust](const at::Tensor& z, double t) {
+    const at::Tensor clean = denoise(z, t);
+    at::Tensor variance = uncertainty.at(t);
+    if (trust == Trust::adaptive) {
+      const at::Tensor factor = measurement.surprise(clean, measured, variance).clamp_min(1);
+      variance = factor.view({-1, 1, 1, 1}) * variance;
+    }
+    return measurement.condition(clean, measured, variance);
   };
 }
 
@@ -99,7 +106,7 @@ Uncertainty measure_uncertainty(const flow::Flow& flow, const at::Tensor& pictur
 }
 
 Restored restore(const flow::Flow& flow, const Measurement& measurement, const at::Tensor& measured,
-                 const Uncertainty& uncertainty, std::int64_t label,
+                 const Uncertainty& uncertainty, Trust trust, std::int64_t label,
                  std::span<const RandomKey> keys, std::int64_t samples,
                  const solve::GenerateOptions& options,
                  const std::function<void(std::int64_t)>& on_batch) {
@@ -116,7 +123,7 @@ Restored restore(const flow::Flow& flow, const Measurement& measurement, const a
         keys.subspan(static_cast<std::size_t>(i), static_cast<std::size_t>(count)), samples);
     const at::Tensor y =
         measured.narrow(0, i, count).to(flow.device()).repeat_interleave(samples, 0);
-    const auto made = solve::sample(space, conditioned(prior, measurement, y, uncertainty),
+    const auto made = solve::sample(space, conditioned(prior, measurement, y, uncertainty, trust),
                                     flow.initial_noise(own), grid, options.solver, {},
                                     solve::step_noise(flow, own, 0));
     parts.push_back(made.sample.cpu().unflatten(0, {count, samples}));

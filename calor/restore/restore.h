@@ -17,12 +17,19 @@
 
 namespace calor::restore {
 
+// What is taken to be the variance of a picture at a time: that of the uncertainty for all
+// pictures, or that times the surprise of the picture's measurement where it is above 1. A model's
+// errors differ from picture to picture, and one that errs more than most must follow its
+// measurement more.
+enum class Trust { same_for_all, adaptive };
+
 // The clean picture that is expected given the state and the measurement y = `measured`, from the
 // one expected given the state alone. Given y, too, the state is on the path of the pictures, so
 // that any sampler steered by this goes to the law of x given y: exactly where x given z is
-// Gaussian with the variances of `uncertainty`. All are referred to.
+// Gaussian with the variances of `uncertainty` and these are the same for all. All are referred to.
 solve::Denoise conditioned(const solve::Denoise& denoise, const Measurement& measurement,
-                           const at::Tensor& measured, const Uncertainty& uncertainty);
+                           const at::Tensor& measured, const Uncertainty& uncertainty,
+                           Trust trust = Trust::same_for_all);
 
 // The bicubic enlargement of small pictures [N, C, h, w] (Keys, a = -3/4, half-pixel centres).
 at::Tensor bicubic(const at::Tensor& measured, std::int64_t height, std::int64_t width);
@@ -55,7 +62,7 @@ struct Restored {
 // together. Stops early, with the pictures done so far, where a signal asks for it; `on_batch` gets
 // the number of pictures done.
 Restored restore(const flow::Flow& flow, const Measurement& measurement, const at::Tensor& measured,
-                 const Uncertainty& uncertainty, std::int64_t label,
+                 const Uncertainty& uncertainty, Trust trust, std::int64_t label,
                  std::span<const RandomKey> keys, std::int64_t samples,
                  const solve::GenerateOptions& options,
                  const std::function<void(std::int64_t)>& on_batch = {});

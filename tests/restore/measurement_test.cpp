@@ -175,6 +175,26 @@ TEST(Measurement, TheTruthDisagreesByTheNoise) {
   }
 }
 
+TEST(Measurement, SurpriseIsTheFactorThatTheVarianceLacks) {
+  constexpr std::int64_t n = 500;
+  const at::Tensor variance = some_variance(0.01);
+  const spectral::Dct dct(height, width, at::kDouble, at::kCPU);
+  const at::Tensor deviation = variance.sqrt() * some_pictures(n, 4);  // coefficients
+  const at::Tensor clean = some_pictures(n, 5);
+  for (const auto& [name, measurement] : test::all_measurements(height, width, 0.2)) {
+    SCOPED_TRACE(name);
+    for (const double factor : {1.0, 9.0}) {
+      const at::Tensor x = clean + std::sqrt(factor) * dct.inverse(deviation);
+      const at::Tensor y = measurement->simulate(x, keys_of(n));
+      const at::Tensor found = measurement->surprise(clean, y, variance);
+      ASSERT_EQ(found.size(0), n);
+      const double error = found.std().item<double>() / std::sqrt(static_cast<double>(n));
+      EXPECT_NEAR(found.mean().item<double>(), factor, 5 * error);
+      EXPECT_LT(error, 0.05 * factor);  // or this would test nothing
+    }
+  }
+}
+
 TEST(Measurement, RefusesWhatDoesNotFit) {
   const auto make = [](const MeasurementOptions& options, const at::Tensor& mask = {}) {
     return make_measurement(options, height, width, mask);

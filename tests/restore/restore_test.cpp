@@ -225,8 +225,8 @@ TEST(Restoration, ASampleIsAFunctionOfItsPicturesKeyAndItsNumber) {
     const auto run = [&](std::int64_t first, std::int64_t count, std::int64_t samples,
                          std::int64_t batch) {
       options.batch = batch;
-      return restore(*flow, *measurement, y.narrow(0, first, count), uncertainty, 2,
-                     std::span(keys).subspan(static_cast<std::size_t>(first)), samples, options);
+      return restore(*flow, *measurement, y.narrow(0, first, count), uncertainty, Trust::adaptive,
+                     2, std::span(keys).subspan(static_cast<std::size_t>(first)), samples, options);
     };
     const Restored all = run(0, 5, 3, 64);
     EXPECT_EQ(all.nfe, 6);
