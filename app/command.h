@@ -52,6 +52,7 @@ struct Machine {
 void add_train(CLI::App& program, Globals& globals);
 void add_distill(CLI::App& program, Globals& globals);
 void add_sample(CLI::App& program, Globals& globals);
+void add_restore(CLI::App& program, Globals& globals);
 void add_score(CLI::App& program, Globals& globals);
 void add_evaluate(CLI::App& program, Globals& globals);
 void add_experiment(CLI::App& program, Globals& globals);

@@ -93,6 +93,7 @@ extern "C" int calor_main(int argc, char** argv) {
   calor::app::add_train(program, globals);
   calor::app::add_distill(program, globals);
   calor::app::add_sample(program, globals);
+  calor::app::add_restore(program, globals);
   calor::app::add_score(program, globals);
   calor::app::add_evaluate(program, globals);
   calor::app::add_experiment(program, globals);

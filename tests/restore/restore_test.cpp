@@ -231,7 +231,7 @@ TEST(Restoration, ASampleIsAFunctionOfItsPicturesKeyAndItsNumber) {
     const Restored all = run(0, 5, 3, 64);
     EXPECT_EQ(all.nfe, 6);
     ASSERT_EQ(all.samples.sizes(), at::IntArrayRef({5, 3, 1, side, side}));
-    EXPECT_GT(all.samples.std(1).mean().item<double>(), 0.01);
+    EXPECT_GT(all.samples.std(1).mean().item<double>(), 0.002);  // 20 times the tolerance below
     EXPECT_TRUE(at::allclose(run(0, 5, 3, 4).samples, all.samples, 0, 1e-4));
     EXPECT_TRUE(at::allclose(run(3, 2, 1, 64).samples, all.samples.narrow(0, 3, 2).narrow(1, 0, 1),
                              0, 1e-4));

@@ -1,0 +1,36 @@
+// What a person may say to calor restore, and how it becomes options.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "app/command.h"
+#include "app/precision_argument.h"
+#include "app/run_argument.h"
+#include "calor/restore/measurement.h"
+#include "calor/solve/generate.h"
+
+namespace calor::app {
+
+struct RestoreArguments {
+  std::string run, mask, label = "none", ema = "1", out = "restored.png";
+  std::vector<std::string> pictures;  // files or folders; with simulate also one known set
+  bool simulate = false, fixed = false;
+  std::int64_t count = 16, samples = 8, calibration = 64, reference = 5000, seed = 0, batch = 64;
+  PrecisionArgument precision;
+  Machine machine;
+
+  void add_to(CLI::App& command);
+  // UsageError where a flag has no say in the task, where --out is no FILE.png or .npy or is one of
+  // the files that are read. Before any work is done.
+  void check() const;
+  restore::MeasurementOptions measurement() const;
+  // The model's own ways of sampling, with what was said on the command line in their place.
+  solve::GenerateOptions sampling(const RunModel& model) const;
+
+ private:
+  std::vector<std::string> sampling_settings_, measurement_settings_;  // "KEY=value", by the flags
+};
+
+}  // namespace calor::app
