@@ -61,7 +61,8 @@ class ScratchFolder {
 // When each step ended, and the last checkpoint.
 class Clocked final : public train::TrainObserver {
  public:
-  void on_step(const train::StageTrainer& /*trainer*/, const train::StepReport& /*report*/) override {
+  void on_step(const train::StageTrainer& /*trainer*/,
+               const train::StepReport& /*report*/) override {
     ends.push_back(Clock::now());
   }
   void on_checkpoint(train::StageTrainer& /*trainer*/) override {
@@ -135,16 +136,16 @@ std::string shape_text(const train::Product& product) {
 nlohmann::ordered_json report_products(const Globals& globals, const Measured& measured,
                                        double step) {
   nlohmann::ordered_json list = nlohmann::json::array();
-  answer(globals, fmt::format("{:<24} {:<40} {:>6} {:>9} {:>8} {:>8}", "products of a step", "sizes",
-                              "times", "ms", "GFLOP/s", "of step"));
+  answer(globals, fmt::format("{:<24} {:<40} {:>6} {:>9} {:>8} {:>8}", "products of a step",
+                              "sizes", "times", "ms", "GFLOP/s", "of step"));
   for (std::size_t i = 0; i < measured.products.size(); ++i) {
     const auto& product = measured.products[i];
     const std::string kind = product.kind + (product.type == at::kBFloat16 ? ", bf16" : "");
     if (i < listed) {
-      answer(globals, fmt::format("{:<24} {:<40} {:>6} {:>9.3f} {:>8.0f} {:>7.1f}%", kind,
-                                  shape_text(product), product.count, product.seconds * 1e3,
-                                  product.flops / product.seconds / 1e9,
-                                  100 * product.seconds / step));
+      answer(globals,
+             fmt::format("{:<24} {:<40} {:>6} {:>9.3f} {:>8.0f} {:>7.1f}%", kind,
+                         shape_text(product), product.count, product.seconds * 1e3,
+                         product.flops / product.seconds / 1e9, 100 * product.seconds / step));
     }
     list.push_back({{"kind", product.kind},
                     {"left", product.left},
@@ -190,17 +191,18 @@ nlohmann::ordered_json run_bench(const Globals& globals, const BenchArguments& a
                               alone * 1e3, 100 * alone / step, flops / alone / 1e9));
   answer(globals, fmt::format("copying: {:.1f} GB/s read and written", copied / 1e9));
   const double between = step * static_cast<double>(checkpoint_every);
-  answer(globals, fmt::format("a checkpoint: {:.3f} s, {:.2f} % of the {} steps between two",
-                              measured.checkpoint, 100 * measured.checkpoint / between,
-                              checkpoint_every));
+  answer(globals,
+         fmt::format("a checkpoint: {:.3f} s, {:.2f} % of the {} steps between two",
+                     measured.checkpoint, 100 * measured.checkpoint / between, checkpoint_every));
   return {{"source", a.source},
           {"parameters", measured.parameters},
           {"threads", at::get_num_threads()},
           {"batch", config.train.batch},
-          {"step_seconds", {{"median", step},
-                            {"fastest", measured.steps.front()},
-                            {"slowest", measured.steps.back()},
-                            {"count", measured.steps.size()}}},
+          {"step_seconds",
+           {{"median", step},
+            {"fastest", measured.steps.front()},
+            {"slowest", measured.steps.back()},
+            {"count", measured.steps.size()}}},
           {"products_seconds", alone},
           {"products_flops", flops},
           {"products_share", alone / step},
@@ -215,12 +217,12 @@ nlohmann::ordered_json run_bench(const Globals& globals, const BenchArguments& a
 void add_bench(CLI::App& program, Globals& globals) {
   auto arguments = std::make_shared<BenchArguments>();
   BenchArguments& a = *arguments;
-  CLI::App& command = add_command(
-      program, globals, "bench",
-      "How fast a training is here, and what of a step is matrix products.",
-      "  calor bench hdfm-fashion-mnist\n"
-      "  calor bench runs/mine train.batch=64 train.precision=fp32 --threads 1\n"
-      "  calor bench lfm-table houses.csv --json");
+  CLI::App& command =
+      add_command(program, globals, "bench",
+                  "How fast a training is here, and what of a step is matrix products.",
+                  "  calor bench hdfm-fashion-mnist\n"
+                  "  calor bench runs/mine train.batch=64 train.precision=fp32 --threads 1\n"
+                  "  calor bench lfm-table houses.csv --json");
   command.add_option("source", a.source, "preset, TOML file or run folder")->required();
   command.add_option("settings", a.settings,
                      "key=value settings, over the preset's; a path: the data");

@@ -42,8 +42,7 @@ class Start {
     for (auto& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
     pid_t pid = 0;
-    const int failed =
-        posix_spawn(&pid, argv.front(), &files_, &attributes_, argv.data(), environ);
+    const int failed = posix_spawn(&pid, argv.front(), &files_, &attributes_, argv.data(), environ);
     if (failed != 0) {
       throw Error("another process of this program", system_error_text(failed),
                   "close other programs, or run fewer at once");
@@ -54,7 +53,8 @@ class Start {
  private:
   void send(int descriptor, const std::filesystem::path& file, int how) {
     if (file.empty()) return;
-    posix_spawn_file_actions_addopen(&files_, descriptor, file.c_str(), O_WRONLY | O_CREAT | how, 0644);
+    posix_spawn_file_actions_addopen(&files_, descriptor, file.c_str(), O_WRONLY | O_CREAT | how,
+                                     0644);
   }
 
   posix_spawn_file_actions_t files_{};

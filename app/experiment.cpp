@@ -100,8 +100,8 @@ Settled settle(const Globals& globals, const ExperimentArguments& a, const Reque
   if (!stored && a.budget > 0) {
     settled.budget = a.budget;
     const auto plan = experiment::plan_of(experiment, request.folder, settled.seeds, 1);
-    settled.scale = scale_for_budget(globals, plan, request.folder, a.budget * 60,
-                                     a.machine.device, std::max(1, a.machine.threads), a.at_once);
+    settled.scale = scale_for_budget(globals, plan, request.folder, a.budget * 60, a.machine.device,
+                                     std::max(1, a.machine.threads), a.at_once);
   }
   return settled;
 }
@@ -207,8 +207,9 @@ class Execution {
     if (done == done_before_) return {};
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begun_;
     const auto left = static_cast<double>(static_cast<std::int64_t>(states_.size()) - done);
-    return fmt::format(" (about {} left)", report::duration_text(spent.count() * left /
-                                                          static_cast<double>(done - done_before_)));
+    return fmt::format(
+        " (about {} left)",
+        report::duration_text(spent.count() * left / static_cast<double>(done - done_before_)));
   }
 
   void ended(std::size_t i, int status) {
@@ -272,12 +273,10 @@ nlohmann::ordered_json run_experiment(const Globals& globals, const ExperimentAr
   const RunLock lock(request.folder, RunLock::Kind::whole_run);
   const InterruptGuard guard;
   const Settled settled = settle(globals, a, request, experiment);
-  const auto plan =
-      experiment::plan_of(experiment, request.folder, settled.seeds, settled.scale);
+  const auto plan = experiment::plan_of(experiment, request.folder, settled.seeds, settled.scale);
   io::write_file_atomically(request.folder / "experiment.toml", request.text);
-  const nlohmann::ordered_json kept{{"seeds", settled.seeds},
-                                    {"budget_minutes", settled.budget},
-                                    {"scale", settled.scale}};
+  const nlohmann::ordered_json kept{
+      {"seeds", settled.seeds}, {"budget_minutes", settled.budget}, {"scale", settled.scale}};
   io::write_file_atomically(request.folder / "plan.json", kept.dump(2) + "\n");
   Execution execution(globals, a, experiment, plan, request.folder);
   execution.run();

@@ -46,13 +46,15 @@ double items_per_second(const Globals& globals, const std::vector<std::string>& 
                         const fs::path& folder, const std::string& device, int threads) {
   fs::remove_all(folder);
   io::make_folder(folder);
-  ChildProcess child{.id = 0, .arguments = kind, .output = folder / "answer.json", .log = folder / "log"};
-  child.arguments.insert(child.arguments.end(),
-                         {fmt::format("train.steps={}", trial_steps), "--run",
-                          (folder / "run").string(), "--json", "--device", device, "--threads",
-                          std::to_string(threads)});
+  ChildProcess child{
+      .id = 0, .arguments = kind, .output = folder / "answer.json", .log = folder / "log"};
+  child.arguments.insert(
+      child.arguments.end(),
+      {fmt::format("train.steps={}", trial_steps), "--run", (folder / "run").string(), "--json",
+       "--device", device, "--threads", std::to_string(threads)});
   // The first stage alone: a trial must not carry the whole set through it.
-  if (chain) child.arguments.insert(child.arguments.end(), {"stages.particles=exact", "--stage", "1"});
+  if (chain)
+    child.arguments.insert(child.arguments.end(), {"stages.particles=exact", "--stage", "1"});
   say(globals, fmt::format("trying: calor {}", fmt::join(kind, " ")));
   bool begun = false;
   int status = 1;
@@ -64,7 +66,8 @@ double items_per_second(const Globals& globals, const std::vector<std::string>& 
         return child;
       },
       [&](std::size_t /*id*/, int ended) { status = ended; });
-  if (interrupted()) throw Error("trials of each training", "stopped by a signal", "start it again");
+  if (interrupted())
+    throw Error("trials of each training", "stopped by a signal", "start it again");
   const auto answer = nlohmann::json::parse(io::read_text(child.output), nullptr, false);
   for (const char* key : {"images_per_second", "rows_per_second"}) {
     if (status == 0 && answer.is_object() && answer.contains(key)) return answer[key];

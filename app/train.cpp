@@ -34,8 +34,8 @@ struct TrainArguments {
 
 // The configuration to train with: the stored one where the run has begun, else the request made
 // definite and stored.
-train::RunConfig settle(const TrainArguments& arguments, const TrainRequest& request, at::Device device,
-                        const data::Dataset& set) {
+train::RunConfig settle(const TrainArguments& arguments, const TrainRequest& request,
+                        at::Device device, const data::Dataset& set) {
   const fs::path file = request.run / "config.toml";
   train::RunConfig config = request.config;
   if (is_run_folder(request.run)) {
@@ -140,10 +140,9 @@ nlohmann::ordered_json run_parallel(const Globals& globals, const TrainArguments
     const std::string stage = std::to_string(++begun);
     std::vector<std::string> words{"train", arguments.source};
     words.insert(words.end(), arguments.settings.begin(), arguments.settings.end());
-    words.insert(words.end(),
-                 {"--run", request.run.string(), "--stage", stage, "--quiet", "--device",
-                  arguments.machine.device, "--threads",
-                  std::to_string(std::max(1, arguments.machine.threads))});
+    words.insert(words.end(), {"--run", request.run.string(), "--stage", stage, "--quiet",
+                               "--device", arguments.machine.device, "--threads",
+                               std::to_string(std::max(1, arguments.machine.threads))});
     if (arguments.override_changes) words.emplace_back("--override");
     say(globals, fmt::format("stage {} of {}: a process of its own", stage, count));
     return ChildProcess{.id = static_cast<std::size_t>(begun), .arguments = std::move(words)};

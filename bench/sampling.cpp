@@ -3,8 +3,8 @@
 //
 //     build/bench/sampling [--precision fp32|bf16] [--batch 16] [--steps 8] [--solver spectral-2m]
 //
-// Prints a line "evaluation SECONDS": the whole of sampling, its solver included, over the number of
-// evaluations.
+// Prints a line "evaluation SECONDS": the whole of sampling, its solver included, over the number
+// of evaluations.
 #include <ATen/ATen.h>
 
 #include <CLI/CLI.hpp>
@@ -28,9 +28,9 @@ int run(const std::string& precision, std::int64_t batch, std::int64_t steps,
   model.net = net::jit_size("S", 4);
   model.net.context_tokens = 32;
   model.net.context_start = 4;
-  const auto flow = bench::ready_flow(
-      model, bench::pictures_of(3, 32),
-      precision == "bf16" ? net::Precision::bf16 : net::Precision::fp32);
+  const auto flow =
+      bench::ready_flow(model, bench::pictures_of(3, 32),
+                        precision == "bf16" ? net::Precision::bf16 : net::Precision::fp32);
   solve::GenerateOptions options;
   config::Options declared;
   options.declare(declared);
@@ -38,9 +38,7 @@ int run(const std::string& precision, std::int64_t batch, std::int64_t steps,
   options.solver.steps = steps;
   options.guidance.scale = 2;
   options.batch = batch;
-  const auto start_of = [&] {
-    return solve::start_from(flow, solve::sampling_keys(0, 0, batch));
-  };
+  const auto start_of = [&] { return solve::start_from(flow, solve::sampling_keys(0, 0, batch)); };
   const at::Tensor labels = at::arange(batch, at::kLong) % 10;
   double best = 1e9;
   for (int i = 0; i < 3; ++i) {
@@ -67,7 +65,9 @@ int main(int argc, char** argv) try {
       ->check(CLI::IsMember({"fp32", "bf16"}))
       ->capture_default_str();
   program.add_option("--solver", solver, "as for calor sample")->capture_default_str();
-  program.add_option("--batch", batch, "pictures")->check(CLI::Range(1, 10000))->capture_default_str();
+  program.add_option("--batch", batch, "pictures")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
   program.add_option("--steps", steps, "of the solver")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();

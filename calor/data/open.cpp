@@ -135,9 +135,10 @@ void DataOptions::declare(config::Options& options) {
   options.add("data.seed", seed, {0, std::int64_t{1} << 53}, "",
               "Seed of points, of the rows that are held out, and of dequantisation.");
   options.add("data.count", count, {2, 1'000'000'000}, "points", "Points that are drawn.");
-  options.add("data.dimensions", dimensions, {0, 1 << 16}, "",
-              "Points: dimensions of a space in which their plane lies, by a fixed orthonormal map, "
-              "laid out as square as can be; 0: the plane itself.");
+  options.add(
+      "data.dimensions", dimensions, {0, 1 << 16}, "",
+      "Points: dimensions of a space in which their plane lies, by a fixed orthonormal map, "
+      "laid out as square as can be; 0: the plane itself.");
   options.add("data.dark_is_mass", dark_is_mass,
               "picture:FILE: whether dark pixels have mass (else bright ones).");
   options.add(

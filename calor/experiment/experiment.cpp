@@ -117,8 +117,9 @@ Factor read_factor(Section& section) {
   factor.values = section.texts("values", false);
   if (factor.values.empty()) factor.values = factor.levels;
   if (factor.levels.empty() || factor.values.size() != factor.levels.size()) {
-    section.complain("values", "one or more levels, and as many values",
-                     fmt::format("{} levels, {} values", factor.levels.size(), factor.values.size()));
+    section.complain(
+        "values", "one or more levels, and as many values",
+        fmt::format("{} levels, {} values", factor.levels.size(), factor.values.size()));
   }
   section.finish();
   return factor;
@@ -153,7 +154,8 @@ Column read_column(Section& section, const Experiment& experiment) {
     }
   }
   column.digits = section.integer("digits", 3);
-  if (column.digits < 0 || column.digits > 12) section.complain("digits", "0 to 12", "another number");
+  if (column.digits < 0 || column.digits > 12)
+    section.complain("digits", "0 to 12", "another number");
   column.better = read_better(section);
   section.finish();
   return column;
@@ -205,10 +207,10 @@ Experiment parse_experiment(std::string_view toml, const std::string& name,
   try {
     table = toml::parse(toml, origin);
   } catch (const toml::parse_error& error) {
-    throw usage_error("an experiment in TOML",
-                      fmt::format("{}, line {}: {}", origin, error.source().begin.line,
-                                  error.description()),
-                      "mend that line; docs/experiments.md describes the file");
+    throw usage_error(
+        "an experiment in TOML",
+        fmt::format("{}, line {}: {}", origin, error.source().begin.line, error.description()),
+        "mend that line; docs/experiments.md describes the file");
   }
   Section file(table, "the file", origin);
   Experiment experiment;
@@ -228,7 +230,8 @@ Experiment parse_experiment(std::string_view toml, const std::string& name,
   });
   if (experiment.measurings.empty()) file.complain("measure", "at least one [[measure]]", "none");
   file.each("skip", [&](Section& s) { experiment.skipped.push_back(read_skipped(s, experiment)); });
-  file.each("column", [&](Section& s) { experiment.columns.push_back(read_column(s, experiment)); });
+  file.each("column",
+            [&](Section& s) { experiment.columns.push_back(read_column(s, experiment)); });
   if (experiment.columns.empty()) file.complain("column", "at least one [[column]]", "none");
   file.each("plot", [&](Section& s) { experiment.plots.push_back(read_plot(s, experiment)); });
   file.finish();

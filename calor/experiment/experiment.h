@@ -43,7 +43,7 @@ struct Column {
 };
 
 struct Plot {
-  std::string title, x, y;  // x: a factor or a column; y: a column
+  std::string title, x, y;      // x: a factor or a column; y: a column
   std::vector<std::string> by;  // factors: one curve for each combination of their levels
   bool log_x = false, log_y = false;
 };

@@ -39,10 +39,10 @@ const std::string* level_value(const Scope& scope, std::string_view name) {
 Error bad_name(const Scope& scope, std::string_view name, const std::string& where) {
   std::vector<std::string> known{"seed", "run", "runs", "steps:N"};
   for (const auto& factor : scope.experiment.factors) known.push_back(factor.name);
-  return usage_error(fmt::format("one of the names {} in braces", fmt::join(known, ", ")),
-                     fmt::format("'{{{}}}' in \"{}\" of the experiment {}", name, where,
-                                 scope.experiment.name),
-                     "name a factor, or write it without braces");
+  return usage_error(
+      fmt::format("one of the names {} in braces", fmt::join(known, ", ")),
+      fmt::format("'{{{}}}' in \"{}\" of the experiment {}", name, where, scope.experiment.name),
+      "name a factor, or write it without braces");
 }
 
 std::string scaled_steps(const Scope& scope, std::string_view number, std::string_view name,
@@ -107,7 +107,8 @@ void require_command(const Scope& scope, const std::vector<std::string>& words,
 std::string plain(const std::string& text) {
   std::string result;
   for (const char c : text) {
-    const bool kept = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '-' || c == '_';
+    const bool kept =
+        std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '-' || c == '_';
     result += kept ? c : '-';
   }
   return result;
@@ -119,7 +120,8 @@ class Jobs {
   explicit Jobs(std::vector<Job>& jobs) : jobs_(jobs) {}
 
   std::size_t add(Job job) {
-    if (const auto known = by_words_.find(job.words); known != by_words_.end()) return known->second;
+    if (const auto known = by_words_.find(job.words); known != by_words_.end())
+      return known->second;
     for (std::size_t i = 0; i < jobs_.size(); ++i) {
       if (jobs_[i].run.empty()) continue;
       const std::string run = jobs_[i].run.string();
@@ -221,7 +223,11 @@ Plan plan_of(const Experiment& experiment, const std::filesystem::path& folder, 
   for (const auto& levels : combinations(experiment)) {
     Row row{.levels = levels, .measured_by = {}};
     for (std::int64_t seed = 0; seed < seeds; ++seed) {
-      Scope scope{.experiment = experiment, .levels = levels, .runs = folder / "runs", .seed = seed, .scale = scale};
+      Scope scope{.experiment = experiment,
+                  .levels = levels,
+                  .runs = folder / "runs",
+                  .seed = seed,
+                  .scale = scale};
       for (const auto& making : experiment.makings) {
         auto words = words_for(scope, making.command);
         require_command(scope, words, makers, making.command);

@@ -13,10 +13,10 @@
 namespace calor::experiment {
 
 struct Job {
-  std::string name;                 // unique; the stem of its files in results/ and logs/
-  std::vector<std::string> words;   // the program's arguments
-  std::filesystem::path run;        // the folder that it makes; empty where it measures
-  std::vector<std::size_t> needs;   // jobs whose run folders it reads
+  std::string name;                // unique; the stem of its files in results/ and logs/
+  std::vector<std::string> words;  // the program's arguments
+  std::filesystem::path run;       // the folder that it makes; empty where it measures
+  std::vector<std::size_t> needs;  // jobs whose run folders it reads
 };
 
 struct Row {
@@ -33,11 +33,10 @@ struct Plan {
 // Templates are split into words at spaces ('...' and "..." hold one together); then in each word
 // {seed}, {run} (the folder that the row's last making names), {runs} (where all are), {steps:N} (N
 // training steps, times `scale`, at least 1) and {FACTOR} are replaced. A word that is nothing but
-// {FACTOR} becomes as many words as its value has, in which {steps:N} and {seed} are replaced, too; in
-// the names of run folders, {FACTOR} is the
-// level's name. Commands with the same words are one job.
-// UsageError where a template holds another name in braces, or its first word is no command that
-// makes, or measures.
+// {FACTOR} becomes as many words as its value has, in which {steps:N} and {seed} are replaced, too;
+// in the names of run folders, {FACTOR} is the level's name. Commands with the same words are one
+// job. UsageError where a template holds another name in braces, or its first word is no command
+// that makes, or measures.
 Plan plan_of(const Experiment& experiment, const std::filesystem::path& folder, std::int64_t seeds,
              double scale);
 

@@ -38,7 +38,8 @@ double deviation_of(const std::vector<double>& values, double mean) {
   return std::sqrt(sum / static_cast<double>(values.size() - 1));
 }
 
-Cell cell_of(const Column& column, const std::vector<std::optional<nlohmann::ordered_json>>& answers) {
+Cell cell_of(const Column& column,
+             const std::vector<std::optional<nlohmann::ordered_json>>& answers) {
   Cell cell;
   double error = none;
   for (const auto& answer : answers) {
@@ -61,7 +62,8 @@ std::string text_of(const Column& column, const Cell& cell) {
 }
 
 // Whether no other row is better.
-bool is_best(const Experiment& experiment, const Table& table, std::size_t row, std::size_t column) {
+bool is_best(const Experiment& experiment, const Table& table, std::size_t row,
+             std::size_t column) {
   const Better better = experiment.columns[column].better;
   const double value = table.rows[row].cells[column].mean;
   if (better == Better::neither || !std::isfinite(value) || table.rows.size() < 2) return false;
@@ -78,7 +80,8 @@ std::string csv_field(const std::string& text) {
   return quoted + "\"";
 }
 
-std::optional<std::size_t> index_of(const std::vector<std::string>& names, const std::string& name) {
+std::optional<std::size_t> index_of(const std::vector<std::string>& names,
+                                    const std::string& name) {
   const auto found = std::ranges::find(names, name);
   if (found == names.end()) return {};
   return static_cast<std::size_t>(found - names.begin());
@@ -137,7 +140,8 @@ std::string html_table(const Experiment& experiment, const Table& table) {
   html += "</tr>\n";
   for (std::size_t r = 0; r < table.rows.size(); ++r) {
     html += "<tr>";
-    for (const auto& level : table.rows[r].levels) html += "<td>" + report::escaped(level) + "</td>";
+    for (const auto& level : table.rows[r].levels)
+      html += "<td>" + report::escaped(level) + "</td>";
     for (std::size_t c = 0; c < table.columns.size(); ++c) {
       const char* style = is_best(experiment, table, r, c) ? " class=\"best\"" : "";
       html += fmt::format("<td{}>{}</td>", style,
@@ -171,7 +175,8 @@ std::optional<nlohmann::ordered_json> kept_answer(const std::filesystem::path& f
   return kept["answer"];
 }
 
-Table table_of(const Experiment& experiment, const Plan& plan, const std::filesystem::path& folder) {
+Table table_of(const Experiment& experiment, const Plan& plan,
+               const std::filesystem::path& folder) {
   Table table;
   for (const auto& factor : experiment.factors) table.factors.push_back(factor.name);
   for (const auto& column : experiment.columns) table.columns.push_back(column.name);
@@ -279,7 +284,8 @@ std::vector<std::string> plots(const Experiment& experiment, const Table& table)
 
 std::string page(const Experiment& experiment, const Plan& plan, const Table& table) {
   std::string html = fmt::format(
-      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{0}</title>\n<style>\n"
+      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta "
+      "charset=\"utf-8\"><title>{0}</title>\n<style>\n"
       "body {{ font-family: sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; }}\n"
       "table {{ border-collapse: collapse; }} td, th {{ padding: .3em .8em; text-align: left; "
       "border-bottom: 1px solid #ddd; }}\n.best {{ font-weight: bold; }} pre {{ overflow-x: auto; "

@@ -37,8 +37,7 @@ struct Table {
   std::vector<TableRow> rows;
 };
 
-Table table_of(const Experiment& experiment, const Plan& plan,
-               const std::filesystem::path& folder);
+Table table_of(const Experiment& experiment, const Plan& plan, const std::filesystem::path& folder);
 
 // The best cell of a column that says which way is better is bold.
 std::string markdown(const Experiment& experiment, const Table& table);

@@ -20,7 +20,7 @@ constexpr double left = 64, right = 150, top = 34, bottom = 48;
 // One axis: from numbers to pixels.
 struct Axis {
   bool logarithmic = false;
-  double low = 0, high = 1;           // in the axis' own measure: numbers or their logarithms
+  double low = 0, high = 1;  // in the axis' own measure: numbers or their logarithms
   double first_pixel = 0, last_pixel = 1;
 
   double measure(double v) const { return logarithmic ? std::log10(v) : v; }
@@ -41,7 +41,8 @@ void fit(Axis& x, Axis& y, const Chart& chart) {
   for (const auto& curve : chart.curves) {
     for (std::size_t i = 0; i < curve.x.size(); ++i) {
       if (!shows(x, y, curve, i)) continue;
-      const double bar = curve.spread.empty() || !std::isfinite(curve.spread[i]) ? 0 : curve.spread[i];
+      const double bar =
+          curve.spread.empty() || !std::isfinite(curve.spread[i]) ? 0 : curve.spread[i];
       box[0] = std::min(box[0], x.measure(curve.x[i]));
       box[1] = std::max(box[1], x.measure(curve.x[i]));
       for (const double v : {curve.y[i] - bar, curve.y[i] + bar}) {
@@ -68,8 +69,8 @@ std::vector<double> ticks_of(const Axis& axis) {
 
 std::string text(double x, double y, const char* anchor, std::string_view words,
                  const char* more = "") {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\"{}>{}</text>\n", x, y, anchor,
-                     more, escaped(words));
+  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\"{}>{}</text>\n", x, y,
+                     anchor, more, escaped(words));
 }
 
 std::string line(double x1, double y1, double x2, double y2, const char* colour, double width = 1) {
@@ -91,7 +92,8 @@ std::string x_axis(const Axis& x, const Axis& y, const Chart& chart) {
   if (chart.x_names.empty()) {
     for (const double v : ticks_of(x)) tick(v, fmt::format("{:g}", v));
   }
-  return svg + text((x.first_pixel + x.last_pixel) / 2, y.first_pixel + 36, "middle", chart.x_label);
+  return svg +
+         text((x.first_pixel + x.last_pixel) / 2, y.first_pixel + 36, "middle", chart.x_label);
 }
 
 std::string y_axis(const Axis& x, const Axis& y, const Chart& chart) {
@@ -113,14 +115,16 @@ std::string drawn(const Axis& x, const Axis& y, const Curve& curve, const char* 
     const double px = x.pixel(curve.x[i]);
     const double py = y.pixel(curve.y[i]);
     path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : " L", px, py);
-    marks += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.5\" fill=\"{}\"/>\n", px, py, colour);
+    marks += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.5\" fill=\"{}\"/>\n", px, py,
+                         colour);
     if (curve.spread.empty() || !(curve.spread[i] > 0)) continue;
     const double lower = curve.y[i] - curve.spread[i];
     const double foot = y.shows(lower) ? y.pixel(lower) : y.first_pixel;
     marks += line(px, foot, px, y.pixel(curve.y[i] + curve.spread[i]), colour, 1.2);
   }
   if (path.empty()) return {};
-  return fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.6\"/>\n", path, colour) +
+  return fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.6\"/>\n", path,
+                     colour) +
          marks;
 }
 
@@ -153,7 +157,8 @@ std::vector<double> logarithmic_ticks(double low, double high) {
   for (int power = first; power <= last; ++power) {
     for (const double factor : {1.0, 2.0, 5.0}) {
       const double v = factor * std::pow(10.0, power);
-      if ((few || factor == 1) && v >= low * (1 - 1e-9) && v <= high * (1 + 1e-9)) ticks.push_back(v);
+      if ((few || factor == 1) && v >= low * (1 - 1e-9) && v <= high * (1 + 1e-9))
+        ticks.push_back(v);
     }
   }
   return ticks;
@@ -164,7 +169,8 @@ std::string svg_chart(const Chart& chart, int width, int height) {
   Axis y{.logarithmic = chart.log_y, .first_pixel = height - bottom, .last_pixel = top};
   fit(x, y, chart);
   std::string svg = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" "
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
+      "height=\"{1}\" "
       "font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"{0}\" height=\"{1}\" "
       "fill=\"#ffffff\"/>\n",
       width, height);

@@ -24,7 +24,8 @@ struct Chart {
 // on a logarithmic axis, are left out. With no point at all, the chart says so in its middle.
 std::string svg_chart(const Chart& chart, int width = 640, int height = 400);
 
-// Round numbers that cover [low, high], about `count` of them: 1, 2 or 5 times a power of ten apart.
+// Round numbers that cover [low, high], about `count` of them: 1, 2 or 5 times a power of ten
+// apart.
 std::vector<double> linear_ticks(double low, double high, int count = 6);
 // Powers of ten that cover [low, high], and 2 and 5 times them where there are few.
 std::vector<double> logarithmic_ticks(double low, double high);

@@ -59,7 +59,8 @@ void note(const std::string& kind, const at::Tensor& a, const at::Tensor& b, dou
   const std::lock_guard lock(notes->mutex);
   Noted& entry = notes->noted[key];
   if (entry.product.count == 0) {
-    entry.product = {.kind = kind, .left = left.sizes, .right = right.sizes, .type = a.scalar_type()};
+    entry.product = {
+        .kind = kind, .left = left.sizes, .right = right.sizes, .type = a.scalar_type()};
     entry.device = a.device();
     entry.prepare = prepare;
   }

@@ -53,7 +53,8 @@ void TrainOptions::declare(config::Options& options) {
   options.add("push.store", particle_store, particle_stores, "how particles lie in their file");
   options.add("train.validate_every", validate_every, {1, 1'000'000'000}, "steps",
               "steps between evaluations on the held-out rows, where there are any");
-  options.add("train.keep", keep, kept, "which weight average is the model, where rows are held out");
+  options.add("train.keep", keep, kept,
+              "which weight average is the model, where rows are held out");
   options.add("train.seed", seed, {0, std::int64_t{1} << 53}, "", "seed of everything random");
   options
       .add("train.loader_threads", loader_threads, {1, 64}, "threads",

@@ -80,8 +80,8 @@ class StageTrainer {
   // Runs `use` with the weights that will be kept in place of the last step's (for sample grids).
   void with_average(const std::function<void(flow::Flow&)>& use);
 
-  // The weights to keep: the average with the best validation loss, or the last average (train.keep;
-  // and where nothing is held out).
+  // The weights to keep: the average with the best validation loss, or the last average
+  // (train.keep; and where nothing is held out).
   const at::Tensor& final_weights() const;
 
   // The best loss on held-out items; NaN where there was none.

@@ -66,12 +66,12 @@ TEST(Experiment, MakesEachModelOnceAndMeasuresEachRow) {
   // Two paths with two seeds each are trained, three rows with two seeds each are measured.
   EXPECT_EQ(plan.jobs.size(), 4U + 6U);
   const Job& heat = plan.jobs[plan.jobs[plan.rows[1].measured_by[1][0]].needs.at(0)];
-  EXPECT_EQ(heat.words,
-            (std::vector<std::string>{"train", "jit-glyphs", "path.kind=heat", "path.a=0.5",
-                                      "train.steps=100", "train.seed=1", "--run", "out/runs/heat-1"}));
+  EXPECT_EQ(heat.words, (std::vector<std::string>{"train", "jit-glyphs", "path.kind=heat",
+                                                  "path.a=0.5", "train.steps=100", "train.seed=1",
+                                                  "--run", "out/runs/heat-1"}));
   const Job& measure = plan.jobs[plan.rows[2].measured_by[0][0]];
-  EXPECT_EQ(measure.words, (std::vector<std::string>{"evaluate", "out/runs/heat-0",
-                                                     "--steps", "8", "--reference", "a set"}));
+  EXPECT_EQ(measure.words, (std::vector<std::string>{"evaluate", "out/runs/heat-0", "--steps", "8",
+                                                     "--reference", "a set"}));
 }
 
 TEST(Experiment, ScalesStepsAndNothingElse) {
@@ -145,7 +145,8 @@ TEST(Experiment, AnAnswerCountsForTheSameWordsOnly) {
   job.words.emplace_back("--more");
   EXPECT_FALSE(kept_answer(folder.path(), job).has_value());
   job.words.pop_back();
-  io::write_file_atomically(answer_file(folder.path(), job), std::string_view("{\"command\": [\"in"));
+  io::write_file_atomically(answer_file(folder.path(), job),
+                            std::string_view("{\"command\": [\"in"));
   EXPECT_FALSE(kept_answer(folder.path(), job).has_value());
 }
 

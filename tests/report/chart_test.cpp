@@ -22,14 +22,21 @@ TEST(Chart, TicksAreRoundAndInside) {
 // The chart's room is 64 to 490 px from left to right and 352 to 34 px from bottom to top; the axes
 // reach 5 % beyond the points, so the ends stand 1/22 of the room from the edges.
 TEST(Chart, PointsStandWhereTheyBelong) {
-  const Chart chart{.title = "t", .x_label = "x", .y_label = "y", .curves = {{.name = "c", .x = {0, 1}, .y = {2, 4}}}};
+  const Chart chart{.title = "t",
+                    .x_label = "x",
+                    .y_label = "y",
+                    .curves = {{.name = "c", .x = {0, 1}, .y = {2, 4}}}};
   const std::string svg = svg_chart(chart);
   EXPECT_NE(svg.find("d=\"M83.4 337.5 L470.6 48.5\""), std::string::npos) << svg;
 }
 
 TEST(Chart, LeavesOutWhatCannotBeShown) {
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-  Chart chart{.title = "t", .x_label = "x", .y_label = "y", .log_y = true, .curves = {{.name = "c", .x = {0, 1, 2}, .y = {nan, 0, 1}}}};
+  Chart chart{.title = "t",
+              .x_label = "x",
+              .y_label = "y",
+              .log_y = true,
+              .curves = {{.name = "c", .x = {0, 1, 2}, .y = {nan, 0, 1}}}};
   const std::string one = svg_chart(chart);
   EXPECT_EQ(one.find("nan"), std::string::npos);
   EXPECT_EQ(one.find("inf"), std::string::npos);
