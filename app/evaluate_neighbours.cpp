@@ -7,6 +7,7 @@
 #include <numeric>
 #include <span>
 
+#include "app/evaluate_distances.h"
 #include "app/nll.h"
 #include "app/pictures_argument.h"
 #include "calor/core/error.h"
@@ -154,23 +155,22 @@ nlohmann::ordered_json scores_json(const metric::CopyScores& scores) {
 }
 
 void print(const Globals& globals, const nlohmann::ordered_json& found) {
-  const auto number = [&](const char* set, const char* key) {
-    return found[set][key].get<double>();
+  print_heads(globals,
+              fmt::format("nearest of {} training pictures",
+                          report::grouped(found["searched"].get<std::int64_t>())),
+              "real pictures");
+  const auto line = [&](const char* text, const char* key) {
+    print_line(globals, text, found["samples"], found["real"], key);
   };
-  answer(globals, "");
-  answer(globals, fmt::format("nearest of {} training pictures ({}), root mean square of pixels",
-                              report::grouped(found["searched"].get<std::int64_t>()),
-                              found["training"].get<std::string>()));
-  const auto line = [&](const std::string& text, const char* key) {
-    answer(globals, fmt::format("{:<42} {:>20.4f} {:>20.4f}", text, number("samples", key),
-                                number("real", key)));
-  };
-  line("distance, median", "median");
+  line("distance, 0 to 1, median", "median");
   line("distance, 1 % quantile", "quantile_01");
   line("copies (a third of the runner-up's)", "copied");
-  answer(globals, fmt::format("nearer than 99 % of real pictures (.01: equal) {:>15.4f}    {}",
-                              found["nearer_than_99_percent"].get<double>(),
-                              found["compared"].get<std::string>()));
+  answer(globals,
+         fmt::format("nearer than 99 % of real pictures: {:.4f} of the samples (.01: equal)",
+                     found["nearer_than_99_percent"].get<double>()));
+  answer(globals,
+         fmt::format("training pictures: {}; real pictures: {}",
+                     found["training"].get<std::string>(), found["compared"].get<std::string>()));
 }
 
 }  // namespace

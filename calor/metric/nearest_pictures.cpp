@@ -65,7 +65,7 @@ CopyScores copy_scores(const at::Tensor& distances) {
                 fmt::format("shape [{}]", fmt::join(distances.sizes(), ", ")), "search with k = 2");
   }
   const at::Tensor first = distances.select(1, 0);
-  const at::Tensor copied = first.lt(distances.select(1, 1) * much_nearer);
+  const at::Tensor copied = first.le(distances.select(1, 1) * much_nearer);
   return {.median = first.median().item<double>(),
           .lowest = at::quantile(first, rare).item<double>(),
           .copied = copied.to(at::kDouble).mean().item<double>()};

@@ -34,7 +34,7 @@ class NearestPictures {
 struct CopyScores {
   double median = 0;  // of the distances to the nearest picture
   double lowest = 0;  // their 1 % quantile
-  // The share of pictures that are three times nearer to their nearest picture than that picture's
+  // The share of pictures that are at least three times nearer to their nearest picture than its
   // runner-up is: copies, by the rule of Yoon et al. ("Diffusion probabilistic models generalize
   // when they fail to memorize", 2023).
   double copied = 0;

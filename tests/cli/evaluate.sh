@@ -30,12 +30,14 @@ fc.f7.bias ${1:-10} $((${1:-10} * 4))"
 mkdir -p data/weights
 make_lenet >data/weights/mnist_lenet.safetensors
 
-# Ten classes of what an all but untrained model draws, and a model of these.
+# Real pictures, 80 in ten classes: noise, made of the bytes of floating-point samples. And what models draw.
 "$CALOR" train hdfm-glyphs "${tiny[@]}" train.steps=1 --run maker --quiet || fail "a model that draws"
-"$CALOR" sample maker --count 80 --steps 2 --out drawn --quiet || fail "pictures"
-for i in $(seq 0 79); do mkdir -p "real/class$((i % 10))" && cp "drawn/$(printf %06d "$i").png" "real/class$((i % 10))/"; done
+"$CALOR" sample maker --count 40 --steps 1 --seed 6 --out noise.npy --quiet || fail "an array"
+{ printf '\0\0\x08\x03\0\0\0\x50\0\0\0\x1c\0\0\0\x1c' && tail -c $((80 * 784)) noise.npy; } >real-images-idx3-ubyte
+{ printf '\0\0\x08\x01\0\0\0\x50' && for i in $(seq 0 79); do printf "\\x0$((i / 8))"; done; } >real-labels-idx1-ubyte
+real=real-images-idx3-ubyte
 "$CALOR" sample maker --count 40 --steps 2 --seed 5 --out others --quiet || fail "other pictures"
-"$CALOR" train hdfm-fashion-mnist "${tiny[@]}" data.source=real train.steps=2 --run run --quiet || fail "train"
+"$CALOR" train hdfm-fashion-mnist "${tiny[@]}" data.source=$real train.steps=2 --run run --quiet || fail "train"
 
 evaluate() { "$CALOR" evaluate "$@" --json --quiet; }
 few=(--count 20 --steps 2 --threads 1)
@@ -56,13 +58,13 @@ for key in samples sample_count reference reference_count reference_order split 
   grep -q "\`$key\`" "$CALOR_SOURCE_DIR/docs/evaluation.md" || fail "docs/evaluation.md does not say what $key is"
 done
 for part in '"features": "LeNet"' '"dimensions": 84' '"sample_count": 40' '"reference_count": 80' '"split": "train"' '"nfe": 2' \
-  '"labels": "in turn"' '"searched": 80' 'two halves' 'biased upwards' '"name": "class3"'; do
+  '"labels": "in turn"' '"searched": 80' 'two halves' 'biased upwards' '"name": "3"'; do
   grep -qE "$part" run.json || fail "$part: $(cat run.json)"
 done
 file spectra.png nearest.png 2>/dev/null | grep -vq PNG && fail "the pictures"
 [[ -s spectra.png && -s nearest.png ]] || fail "the pictures are not there"
 says 'Frechet distance +[0-9.]+ \+- ' "$CALOR" evaluate run "${few[@]}"
-"$CALOR" evaluate run "${few[@]}" 2>&1 | grep -qi '\bfid\b' && fail "FID is Inception's"
+"$CALOR" evaluate run "${few[@]}" >text 2>&1 && grep -qiw fid text && fail "FID is Inception's"
 
 # The cache: the same numbers with it, without it, and where it is damaged; it is mended.
 cached=("$XDG_CACHE_HOME"/calor/features/*.safetensors)
@@ -74,17 +76,17 @@ evaluate run "${few[@]}" >mended.json && cmp cached.json mended.json || fail "a 
 cmp whole "${cached[0]}" || fail "a damaged cache is mended"
 
 # Folders, arrays and real pictures as samples.
-evaluate others --reference real --features none --searched 0 >folder.json || fail "evaluate a folder"
+evaluate others --reference $real --features none --searched 0 >folder.json || fail "evaluate a folder"
 grep -q '"features": "pixels"' folder.json && grep -q '"neighbours": null' folder.json || fail "what it says: $(cat folder.json)"
 "$CALOR" sample maker --count 40 --steps 2 --seed 5 --out others.npy --quiet || fail "an array"
-evaluate others.npy --reference real --features none --searched 0 >array.json || fail "evaluate an array"
+evaluate others.npy --reference $real --features none --searched 0 >array.json || fail "evaluate an array"
 diff <(grep -v '"samples"' folder.json) <(grep -v '"samples"' array.json) || fail "a folder and an array of the same pictures"
-evaluate real --reference real --reference-count 40 --features none >self.json || fail "a set beside itself"
+evaluate $real --reference $real --reference-count 40 --features none >self.json || fail "a set beside itself"
 grep -q '"sample_count": 40' self.json && grep -q '"copied": 0.0' self.json || fail "other pictures of one set: $(cat self.json)"
-evaluate real --reference real --features none --order stored --reference-count 60 --count 16 >/dev/null 2>&1 &&
+evaluate $real --reference $real --features none --order stored --reference-count 60 --count 16 >/dev/null 2>&1 &&
   fail "a reference without all classes"
-evaluate others --reference real --features none --searched 0 data.size=14 | grep -q '14' || fail "settings of the data"
-evaluate run "${few[@]}" --reference others --features none | grep -q '"split": "given"' || fail "another reference"
+evaluate others --reference $real --features none --searched 0 data.size=14 >size.json && grep -q ' 14' size.json || fail "settings of the data"
+evaluate run "${few[@]}" --reference others --features none >given.json && grep -q '"split": "given"' given.json || fail "another reference"
 
 # Rows of numbers as they are, from an array and from a table.
 awk 'BEGIN { srand(1); print "a,b"; for (i = 0; i < 40; ++i) printf "%.3f,%.3f\n", rand(), rand() }' >one.csv
@@ -92,33 +94,32 @@ awk 'BEGIN { srand(2); print "a,b"; for (i = 0; i < 60; ++i) printf "%.3f,%.3f\n
 evaluate one.csv --reference two.csv --features none >rows.json || fail "rows as they are"
 grep -q '"space": "as they are"' rows.json && grep -q '"frechet_distance"' rows.json || fail "what it says: $(cat rows.json)"
 grep -E '"frechet_distance": (0\.[89]|1\.[012])' rows.json | head -1 | grep -q . || fail "a shift of 1: $(grep frechet_distance rows.json)"
-evaluate one.csv --reference two.csv --count 20 | grep -q '"sample_count": 20' || fail "some of the rows"
+evaluate one.csv --reference two.csv --count 20 >some.json && grep -q '"sample_count": 20' some.json || fail "some of the rows"
 
 # What can be wrong.
-expect 2 "nowhere.*none of these" "$CALOR" evaluate nowhere --reference real
+expect 2 "nowhere.*none of these" "$CALOR" evaluate nowhere --reference $real
 expect 2 "--reference" "$CALOR" evaluate others
 expect 2 "--reference" "$CALOR" evaluate one.csv
-expect 2 "at most the 40" "$CALOR" evaluate others --reference real --count 41
-expect 2 "at most the 80" "$CALOR" evaluate others --reference real --reference-count 81
-expect 2 "besides the reference" "$CALOR" evaluate real --reference real --count 60
-expect 2 "10 classes" "$CALOR" evaluate others --reference real --order stored --reference-count 20
+expect 2 "at most the 40" "$CALOR" evaluate others --reference $real --count 41
+expect 2 "at most the 80" "$CALOR" evaluate others --reference $real --reference-count 81
+expect 2 "besides the reference" "$CALOR" evaluate $real --reference $real --count 60
+expect 2 "10 classes" "$CALOR" evaluate others --reference $real --order stored --reference-count 20
 expect 2 "held out" "$CALOR" evaluate run --split test
-mkdir three && cp drawn/00000[0-2].png three
-expect 2 "at least 16" "$CALOR" evaluate three --reference real
+mkdir three && cp others/00000[0-2].png three
+expect 2 "at least 16" "$CALOR" evaluate three --reference $real
 "$CALOR" sample maker --count 20 --steps 1 --out wide.npy --quiet && "$CALOR" evaluate others --reference wide.npy --features none \
   --searched 0 --quiet >/dev/null || fail "an array as reference"
 "$CALOR" train hdfm-glyphs "${tiny[@]}" data.size=16 train.steps=1 --run small --quiet &&
   "$CALOR" sample small --count 20 --steps 1 --out small-pictures --quiet || fail "small pictures"
-expect 2 "1 x 28 x 28" "$CALOR" evaluate small-pictures --reference real
-expect 1 "1 x 16 x 16|1 x 28 x 28" "$CALOR" evaluate small --reference others.npy --count 20 --steps 1
+expect 2 "1 x 28 x 28" "$CALOR" evaluate small-pictures --reference $real
 expect 2 "a run, which says itself" "$CALOR" evaluate run data.size=16
 expect 2 "alone" "$CALOR" evaluate run --features none --features data/weights/mnist_lenet.safetensors
 expect 1 "LeNet" "$CALOR" evaluate run --features run/model.safetensors
 expect 1 "nowhere" "$CALOR" evaluate run --features nowhere.safetensors
 make_lenet 7 >seven.safetensors
 expect 2 "7 classes" "$CALOR" evaluate run "${few[@]}" --classifier seven.safetensors
-expect 2 "without labels" "$CALOR" evaluate others --reference real --classifier seven.safetensors
-CALOR_DATA="$scratch/no-data" expect 2 "--features none" "$CALOR" evaluate others --reference real
+expect 2 "without labels" "$CALOR" evaluate others --reference $real --classifier seven.safetensors
+CALOR_DATA="$scratch/no-data" expect 2 "--features none" "$CALOR" evaluate others --reference $real
 expect 2 "FILE.png" "$CALOR" evaluate run "${few[@]}" --plot spectra.pdf
 expect 2 "--searched" "$CALOR" evaluate run "${few[@]}" --searched 81
 expect 2 "--searched" "$CALOR" evaluate run "${few[@]}" --searched 2
@@ -130,5 +131,5 @@ expect 2 "column b holds texts" "$CALOR" evaluate text.csv --reference two.csv -
 cut -d, -f1 one.csv >narrow.csv && head -9 one.csv >short.csv
 expect 1 "features" "$CALOR" evaluate narrow.csv --reference two.csv --features none
 expect 2 "at least 16" "$CALOR" evaluate two.csv --reference short.csv
-mkdir empty && expect 1 "empty" "$CALOR" evaluate empty --reference real
+mkdir empty && expect 1 "empty" "$CALOR" evaluate empty --reference $real
 finish

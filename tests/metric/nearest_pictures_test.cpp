@@ -71,6 +71,8 @@ TEST(NearestPictures, CopyScoresByHand) {
   // The quantile of rank .01 (3 - 1) = .02, between the two smallest.
   EXPECT_NEAR(scores.lowest, 0.1 + 0.02 * 0.1, 1e-12);
   EXPECT_NEAR(scores.copied, 1.0 / 3, 1e-15);
+  // Of two equal training pictures a copy is a copy, too.
+  EXPECT_EQ(copy_scores(at::zeros({2, 2}, at::kDouble)).copied, 1);
   EXPECT_THROW(copy_scores(distances.slice(1, 0, 1)), Error);
 }
 
