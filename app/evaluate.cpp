@@ -126,7 +126,7 @@ void add_what_is_measured(CLI::App& command, EvaluateArguments& a) {
   command.add_option("--assignment", a.limit, "rows of the exact Wasserstein distance")
       ->check(CLI::Range(8, 4096))
       ->capture_default_str();
-  command.add_flag("!--no-cache", a.cache, "compute features of real pictures anew");
+  command.add_flag("--no-cache", a.no_cache, "compute features of real pictures anew");
 }
 
 void add_how_samples_are_drawn(CLI::App& command, EvaluateArguments& a) {

@@ -23,7 +23,7 @@ struct EvaluateArguments {
   std::int64_t count = 0, reference_count = 0;
   std::int64_t searched = -1;  // training pictures searched for copies; below 0: all of them
   std::int64_t blocks = 0, block_size = 1000, patch = 4, limit = 1024, seed = 0, batch = 100;
-  bool cache = true;
+  bool no_cache = false;
   std::vector<std::string> settings;  // "data.KEY=value": how data without a model are read
   SamplingArgument sampling;
   PrecisionArgument precision;

@@ -63,7 +63,7 @@ PictureFeatures pixel_features(const PictureSets& sets) {
 
 fs::path cache_folder(const EvaluateArguments& a) {
   const fs::path cache = data::user_cache_folder();
-  return a.cache && !cache.empty() ? cache / "features" : fs::path();
+  return !a.no_cache && !cache.empty() ? cache / "features" : fs::path();
 }
 
 }  // namespace
