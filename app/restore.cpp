@@ -183,11 +183,13 @@ nlohmann::ordered_json run_restoration(const Globals& globals, const RestoreArgu
   const RunModel model = open_run(a.run, a.ema, device);
   a.precision.apply(*model.flow);
   const flow::Flow& flow = *model.flow;
-  const solve::GenerateOptions sampling = a.sampling(model);
+  solve::GenerateOptions sampling = a.sampling(model);
   restore::check_restorable(flow, sampling.solver);
   const auto measurement = restore::make_measurement(options, flow.items().height,
                                                      flow.items().width, read_mask(a.mask), device);
   const std::int64_t label = labels_from(a.label, flow.items(), 1, 1)[0].item<std::int64_t>();
+  // Between none and none there is nothing to guide, at twice the evaluations.
+  if (label == flow.items().classes()) sampling.guidance.scale = 1;
   const RestoreInputs inputs = restore_inputs(a, model, *measurement);
 
   const InterruptGuard guard;
