@@ -30,15 +30,26 @@ void add_measurement(CLI::App& command, std::vector<std::string>& settings, cons
   config::Options declared;
   defaults.declare(declared);
   const config::Option& option = *declared.find(key);
-  add_setting(command, settings, flag, option, option.default_text);
+  add_setting(command, settings, flag, option,
+              key == "restore.task" ? "none, it is to be named" : option.default_text);
+}
+
+// Noise on the way lets a sampler forget what it did wrong before, and steering makes errors.
+void set_defaults(solve::GenerateOptions& options) {
+  options.solver.solver = solve::Solver::ancestral;
+  options.solver.grid = solve::GridKind::log_snr;
+  options.solver.steps = 40;
 }
 
 void add_sampling(CLI::App& command, std::vector<std::string>& settings, const std::string& flag,
                   const std::string& key) {
   static solve::GenerateOptions defaults;
+  set_defaults(defaults);
   config::Options declared;
   defaults.declare(declared);
-  add_setting(command, settings, flag, *declared.find(key), "the model's");
+  const config::Option& option = *declared.find(key);
+  add_setting(command, settings, flag, option,
+              key == "sample.guidance" ? "the model's" : config::to_text(option.get()));
 }
 
 }  // namespace
@@ -53,6 +64,7 @@ restore::MeasurementOptions RestoreArguments::measurement() const {
 
 solve::GenerateOptions RestoreArguments::sampling(const RunModel& model) const {
   solve::GenerateOptions options = solve::options_from_notes(model.notes, model.file.string());
+  set_defaults(options);
   config::Options declared;
   options.declare(declared);
   assign_all(declared, sampling_settings_);

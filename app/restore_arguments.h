@@ -26,7 +26,8 @@ struct RestoreArguments {
   // the files that are read. Before any work is done.
   void check() const;
   restore::MeasurementOptions measurement() const;
-  // The model's own ways of sampling, with what was said on the command line in their place.
+  // 40 ancestral steps, equal in log(A/S), with the model's guidance, but for what was said on the
+  // command line.
   solve::GenerateOptions sampling(const RunModel& model) const;
 
  private:

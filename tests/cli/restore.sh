@@ -22,7 +22,7 @@ for task in deblur superresolve "inpaint --mask mask.png" denoise; do
     grep -q "\"$key\":" answer.json || fail "$task: the key $key: $(cat answer.json)"
   done
   for part in '"count": 4' '"samples": 3' '"nfe": 4' '"split": "given"' '"name": "wiener"' '"name": "sample"' '"name": "mean"' \
-    '"name": "truth"' '"source": "glyphs"' '"reference": 16'; do
+    '"name": "truth"' '"source": "glyphs"' '"reference": 16' '"solver": "ancestral"'; do
     grep -q "$part" answer.json || fail "$task: $part: $(cat answer.json)"
   done
 done
@@ -38,9 +38,9 @@ restore pictures --simulate --count 2 --task deblur --out c.npy --seed 1 >/dev/n
 # Measured files; without the training set and with the spectrum alone; a solver that draws noise.
 restore small.png small/000001.png --task superresolve --factor 2 --out big.png --json >big.json && grep -q '"count": 2' big.json &&
   grep -q '"simulated": false' big.json && ! grep -q '"ways"' big.json || fail "measured files: $(cat big.json)"
-"$CALOR" restore model small --task superresolve --factor 2 --reduction dct --calibration 0 --fixed --solver ancestral --steps 4 \
+"$CALOR" restore model small --task superresolve --factor 2 --reduction dct --calibration 0 --fixed --solver spectral-2m --steps 4 \
   --samples 2 --out big.npy --json --quiet >big.json && grep -q '"adaptive": false' big.json &&
-  grep -q '"count": 3' big.json && grep -q '"solver": "ancestral"' big.json || fail "a measured folder: $(cat big.json)"
+  grep -q '"count": 3' big.json && grep -q '"solver": "spectral-2m"' big.json || fail "a measured folder: $(cat big.json)"
 "${train[@]}" data.source=pictures train.steps=1 --run orphan && mv pictures moved || fail "a model"
 "$CALOR" restore orphan small.png --task superresolve --factor 2 --steps 2 --samples 1 --calibration 4 --out big.png --json --quiet >orphan.json &&
   grep -q '"source": "samples of the model"' orphan.json || fail "without the training set: $(cat orphan.json)"
