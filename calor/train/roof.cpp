@@ -24,8 +24,13 @@ struct Factor {
 
   explicit Factor(const at::Tensor& t)
       : sizes(t.sizes().vec()), strides(t.strides().vec()), options(t.options()) {}
+  // A dimension that is repeated (stride 0) is repeated here, too.
   at::Tensor random() const {
-    return at::empty_strided(sizes, strides, options.requires_grad(false)).normal_();
+    std::vector<std::int64_t> stored = sizes;
+    for (std::size_t i = 0; i < stored.size(); ++i) {
+      if (strides[i] == 0) stored[i] = std::min<std::int64_t>(stored[i], 1);
+    }
+    return at::empty_strided(stored, strides, options.requires_grad(false)).normal_().expand(sizes);
   }
 };
 

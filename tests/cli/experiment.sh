@@ -62,4 +62,19 @@ sed 's/fm-rose/fm-nose/' grid.toml >bad.toml
 expect 1 "w8-0" "$CALOR" experiment bad.toml --quiet
 echo '{' >quick/plan.json
 expect 1 "damaged" "$CALOR" experiment grid.toml --run quick
+# Points in a plane of more dimensions are compared in the plane.
+"$CALOR" train fm-rose data.source=spirals data.count=500 data.dimensions=8 objective.prediction=x objective.t_eps=0.05 mlp.width=8 \
+  train.batch=32 train.steps=4 train.warmup=1 --run plane --quiet || fail "train in eight dimensions"
+"$CALOR" evaluate plane --count 64 --assignment 32 --json --quiet >plane.json && grep -q '"off_plane_power": [0-9]' plane.json ||
+  fail "the power off the plane: $(cat plane.json)"
+grep -q nll plane.json && fail "a likelihood where there is none"
+expect 2 "two dimensions" "$CALOR" train fm-rose data.dimensions=1 --run line
+expect 2 "points in the plane" "$CALOR" plot plane
+
+# What a step could cost.
+"$CALOR" bench fm-rose data.source=two-moons data.count=500 mlp.width=8 train.batch=32 --steps 3 --json --quiet >bench.json || fail "bench"
+for key in step_seconds products_seconds products_share copy_bytes_per_second checkpoint_seconds products; do
+  grep -q "\"$key\":" bench.json || fail "the key $key: $(cat bench.json)"
+done
+expect 2 "did you mean 'fm-rose'" "$CALOR" bench fm-rows
 finish
