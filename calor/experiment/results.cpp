@@ -268,7 +268,7 @@ std::vector<std::string> plots(const Experiment& experiment, const Table& table)
                         .x_names = horizontal.names()};
     for (const auto& row : table.rows) {
       const std::string name = curve_name(table, plot, row);
-      auto curve = std::ranges::find(chart.curves, name, &report::Curve::name);
+      auto curve = std::ranges::find(chart.curves, name, &report::Series::name);
       if (curve == chart.curves.end()) {
         chart.curves.push_back({.name = name, .x = {}, .y = {}});
         curve = chart.curves.end() - 1;

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "calor/report/markup.h"
+#include "calor/report/ticks.h"
 
 namespace calor::report {
 namespace {
@@ -30,7 +31,7 @@ struct Axis {
   }
 };
 
-bool shows(const Axis& x, const Axis& y, const Curve& curve, std::size_t i) {
+bool shows(const Axis& x, const Axis& y, const Series& curve, std::size_t i) {
   return x.shows(curve.x[i]) && y.shows(curve.y[i]);
 }
 
@@ -64,7 +65,7 @@ void fit(Axis& x, Axis& y, const Chart& chart) {
 
 std::vector<double> ticks_of(const Axis& axis) {
   return axis.logarithmic ? logarithmic_ticks(std::pow(10.0, axis.low), std::pow(10.0, axis.high))
-                          : linear_ticks(axis.low, axis.high);
+                          : round_ticks(axis.low, axis.high, 6);
 }
 
 std::string text(double x, double y, const char* anchor, std::string_view words,
@@ -107,7 +108,7 @@ std::string y_axis(const Axis& x, const Axis& y, const Chart& chart) {
                     fmt::format(" transform=\"rotate(-90 14 {:.1f})\"", middle).c_str());
 }
 
-std::string drawn(const Axis& x, const Axis& y, const Curve& curve, const char* colour) {
+std::string drawn(const Axis& x, const Axis& y, const Series& curve, const char* colour) {
   std::string path;
   std::string marks;
   for (std::size_t i = 0; i < curve.x.size(); ++i) {
@@ -129,40 +130,6 @@ std::string drawn(const Axis& x, const Axis& y, const Curve& curve, const char* 
 }
 
 }  // namespace
-
-std::vector<double> linear_ticks(double low, double high, int count) {
-  if (!(high > low) || count < 1) return {low};
-  const double rough = (high - low) / count;
-  const double power = std::pow(10.0, std::floor(std::log10(rough)));
-  double step = 10 * power;
-  for (const double factor : {1.0, 2.0, 5.0}) {
-    if (factor * power >= rough * (1 - 1e-9)) {
-      step = factor * power;
-      break;
-    }
-  }
-  std::vector<double> ticks;
-  const auto first = static_cast<std::int64_t>(std::ceil(low / step - 1e-9));
-  const auto last = static_cast<std::int64_t>(std::floor(high / step + 1e-9));
-  for (std::int64_t i = first; i <= last; ++i) ticks.push_back(static_cast<double>(i) * step);
-  return ticks;
-}
-
-std::vector<double> logarithmic_ticks(double low, double high) {
-  if (!(low > 0) || !(high > low)) return {low};
-  const int first = static_cast<int>(std::floor(std::log10(low)));
-  const int last = static_cast<int>(std::ceil(std::log10(high)));
-  const bool few = last - first <= 3;
-  std::vector<double> ticks;
-  for (int power = first; power <= last; ++power) {
-    for (const double factor : {1.0, 2.0, 5.0}) {
-      const double v = factor * std::pow(10.0, power);
-      if ((few || factor == 1) && v >= low * (1 - 1e-9) && v <= high * (1 + 1e-9))
-        ticks.push_back(v);
-    }
-  }
-  return ticks;
-}
 
 std::string svg_chart(const Chart& chart, int width, int height) {
   Axis x{.logarithmic = chart.log_x, .first_pixel = left, .last_pixel = width - right};

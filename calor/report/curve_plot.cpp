@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "calor/core/error.h"
+#include "calor/report/ticks.h"
 #include "calor/report/titles.h"
 
 namespace calor::report {
@@ -233,28 +234,6 @@ class Sheet {
 };
 
 }  // namespace
-
-std::vector<double> round_ticks(double low, double high, int wanted) {
-  if (!(low < high) || !std::isfinite(high - low) || wanted < 1) {
-    throw Error("a range of positive, finite length and one tick or more",
-                fmt::format("{} to {}, {} ticks", low, high, wanted), "correct the range");
-  }
-  const double rough = (high - low) / wanted;
-  const double power = std::pow(10, std::floor(std::log10(rough)));
-  double step = 10 * power;
-  for (const double factor : {1.0, 2.0, 5.0}) {
-    if (factor * power >= rough * (1 - 1e-9)) {
-      step = factor * power;
-      break;
-    }
-  }
-  std::vector<double> ticks;
-  const double slack = 1e-9 * step;
-  for (double k = std::ceil((low - slack) / step); k * step <= high + slack; ++k) {
-    ticks.push_back(k * step + 0.0);  // which makes 0 of -0
-  }
-  return ticks;
-}
 
 at::Tensor curve_picture(const std::vector<Curve>& curves, const CurveFrame& frame) {
   check(curves, frame);

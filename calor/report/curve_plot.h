@@ -27,7 +27,4 @@ struct CurveFrame {
 // them, with ticks and a legend. Error where there is no curve, or one that is not as said.
 at::Tensor curve_picture(const std::vector<Curve>& curves, const CurveFrame& frame);
 
-// Round numbers inside [low, high], about `wanted` of them: steps of 1, 2 or 5 times a power of 10.
-std::vector<double> round_ticks(double low, double high, int wanted);
-
 }  // namespace calor::report

@@ -9,16 +9,6 @@
 namespace calor::report {
 namespace {
 
-TEST(Chart, TicksAreRoundAndInside) {
-  EXPECT_EQ(linear_ticks(0, 10, 5), (std::vector<double>{0, 2, 4, 6, 8, 10}));
-  EXPECT_EQ(linear_ticks(-0.5, 0.5, 2), (std::vector<double>{-0.5, 0, 0.5}));
-  EXPECT_EQ(linear_ticks(3, 3), std::vector<double>{3});
-  EXPECT_EQ(logarithmic_ticks(1, 10), (std::vector<double>{1, 2, 5, 10}));
-  const auto many = logarithmic_ticks(1e-4, 1e4);
-  ASSERT_EQ(many.size(), 9U);  // powers of ten alone
-  EXPECT_DOUBLE_EQ(many.front(), 1e-4);
-}
-
 // The chart's room is 64 to 490 px from left to right and 352 to 34 px from bottom to top; the axes
 // reach 5 % beyond the points, so the ends stand 1/22 of the room from the edges.
 TEST(Chart, PointsStandWhereTheyBelong) {

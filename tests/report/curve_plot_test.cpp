@@ -36,22 +36,6 @@ std::vector<std::int64_t> rows_with(const at::Tensor& picture, std::int64_t x,
   return rows;
 }
 
-TEST(CurvePlot, RoundTicks) {
-  const auto near = [](const std::vector<double>& a, const std::vector<double>& b) {
-    ASSERT_EQ(a.size(), b.size());
-    for (std::size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-12);
-  };
-  near(round_ticks(0, 1, 5), {0, 0.2, 0.4, 0.6, 0.8, 1});
-  near(round_ticks(-3, 7, 5), {-2, 0, 2, 4, 6});
-  near(round_ticks(0.11, 0.14, 3), {0.11, 0.12, 0.13, 0.14});
-  near(round_ticks(-1e6, 1e6, 4), {-1e6, -5e5, 0, 5e5, 1e6});
-  EXPECT_FALSE(std::signbit(round_ticks(-1, 1, 2)[1]));
-  EXPECT_THROW(round_ticks(1, 1, 5), Error);
-  EXPECT_THROW(round_ticks(0, INFINITY, 5), Error);
-}
-
-// Two horizontal lines: the higher one above; a rising line crosses the columns from below; and a
-// logarithm makes 1, 10, 100 equally far apart.
 TEST(CurvePlot, CurvesLieWhereTheirValuesAre) {
   const CurveFrame frame{.width = 300, .height = 240, .x_name = "x"};
   const at::Tensor flat = curve_picture({line(1, 1, red), line(2, 2, blue)}, frame);
