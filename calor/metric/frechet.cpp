@@ -2,63 +2,51 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+#include <tuple>
+
 #include "calor/metric/bootstrap.h"
 #include "calor/metric/samples.h"
 
 namespace calor::metric {
 namespace {
 
+// A cloud as the Gaussian that it is taken for.
 struct Moments {
-  at::Tensor mean, covariance;
+  at::Tensor mean;  // [d]
+  at::Tensor root;  // [min(n, d), d]: root^T root is the covariance
 };
 
 Moments moments_of(const at::Tensor& x) {
   const at::Tensor mean = x.mean(0);
-  const at::Tensor centred = x - mean;
-  return {.mean = mean, .covariance = at::mm(centred.t(), centred) / (x.size(0) - 1)};
+  const at::Tensor centred = (x - mean) / std::sqrt(static_cast<double>(x.size(0) - 1));
+  if (x.size(0) <= x.size(1)) return {.mean = mean, .root = centred};
+  return {.mean = mean, .root = std::get<1>(at::linalg_qr(centred, "r"))};
 }
 
-// The symmetric root of a positive semi-definite matrix; eigenvalues below 0 are rounding.
-at::Tensor root(const at::Tensor& matrix) {
-  const auto [values, vectors] = at::linalg_eigh(matrix);
-  return at::mm(vectors * values.clamp_min(0).sqrt(), vectors.t());
+// With C_a = A^T A and C_b = B^T B, the eigenvalues of C_a C_b are the squared singular values of A
+// B^T (and zeros). No covariance is formed: those of fewer samples than features have so many equal
+// eigenvalues that LAPACK does not always find them.
+double distance_between(const Moments& a, const Moments& b) {
+  const at::Tensor cross = at::linalg_svdvals(at::mm(a.root, b.root.t())).sum();
+  const at::Tensor distance = (a.mean - b.mean).square().sum() + a.root.square().sum() +
+                              b.root.square().sum() - 2 * cross;
+  return distance.item<double>();
 }
-
-// To clouds from one, whose root is taken once.
-class DistanceFrom {
- public:
-  explicit DistanceFrom(const at::Tensor& x)
-      : ours_(moments_of(x)), root_(root(ours_.covariance)) {}
-
-  double to(const at::Tensor& x) const {
-    const Moments theirs = moments_of(x);
-    // tr (C_a C_b)^(1/2) = tr (R C_b R)^(1/2), R = C_a^(1/2), which is symmetric.
-    const at::Tensor product = at::mm(at::mm(root_, theirs.covariance), root_);
-    const at::Tensor cross =
-        at::linalg_eigvalsh((product + product.t()) / 2).clamp_min(0).sqrt().sum();
-    const at::Tensor distance = (ours_.mean - theirs.mean).square().sum() +
-                                ours_.covariance.trace() + theirs.covariance.trace() - 2 * cross;
-    return distance.item<double>();
-  }
-
- private:
-  Moments ours_;
-  at::Tensor root_;
-};
 
 }  // namespace
 
 double frechet_distance(const at::Tensor& a, const at::Tensor& b) {
   const SamplePair set = as_sample_pair(a, b, 2);
-  return DistanceFrom(set.a).to(set.b);
+  return distance_between(moments_of(set.a), moments_of(set.b));
 }
 
 double frechet_standard_error(const at::Tensor& a, const at::Tensor& b, RandomKey key,
                               std::int64_t resamples) {
   const SamplePair set = as_sample_pair(a, b, 2);
-  const DistanceFrom reference(set.b);
+  const Moments reference = moments_of(set.b);
   const auto distance = [&](const at::Tensor& rows) {
-    return reference.to(set.a.index_select(0, rows));
+    return distance_between(moments_of(set.a.index_select(0, rows)), reference);
   };
   return bootstrap_standard_error(set.a.size(0), key, distance, resamples);
 }

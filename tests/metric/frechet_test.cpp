@@ -32,6 +32,18 @@ TEST(Frechet, ClosedFormForDiagonalGaussians) {
   EXPECT_THROW(frechet_distance(base.slice(0, 0, 1), base), Error);
 }
 
+// Fewer samples than features: covariances with hundreds of eigenvalues 0. Shifted clouds differ by
+// their means alone, scaled ones by (factor - 1)^2 times the trace.
+TEST(Frechet, FewerSamplesThanFeatures) {
+  const at::Tensor x = normal(1, {20, 500});
+  EXPECT_NEAR(frechet_distance(x, x + 0.5), 500 * 0.25, 1e-8);
+  const at::Tensor centred = x - x.mean(0);
+  const double trace = centred.square().sum().item<double>() / 19;
+  EXPECT_NEAR(frechet_distance(centred, 3 * centred), 4 * trace, 1e-8 * trace);
+  const at::Tensor twice = at::cat({x, x});  // pairs of equal rows
+  EXPECT_NEAR(frechet_distance(twice, twice - 1), 500, 1e-8);
+}
+
 // The standard error against the spread over 400 new sets of samples, which is itself known to
 // 1/sqrt(800), 3.5 %; the bootstrap's own scatter, over 10 sets, is about as large.
 TEST(Frechet, StandardErrorIsTheSpreadOfNewSamples) {
