@@ -29,8 +29,8 @@ Moments moments_of(const at::Tensor& x) {
 // eigenvalues that LAPACK does not always find them.
 double distance_between(const Moments& a, const Moments& b) {
   const at::Tensor cross = at::linalg_svdvals(at::mm(a.root, b.root.t())).sum();
-  const at::Tensor distance = (a.mean - b.mean).square().sum() + a.root.square().sum() +
-                              b.root.square().sum() - 2 * cross;
+  const at::Tensor distance =
+      (a.mean - b.mean).square().sum() + a.root.square().sum() + b.root.square().sum() - 2 * cross;
   return distance.item<double>();
 }
 
