@@ -25,12 +25,12 @@ struct Factor {
   explicit Factor(const at::Tensor& t)
       : sizes(t.sizes().vec()), strides(t.strides().vec()), options(t.options()) {}
   // A dimension that is repeated (stride 0) is repeated here, too.
-  at::Tensor random() const {
+  at::Tensor ones() const {
     std::vector<std::int64_t> stored = sizes;
     for (std::size_t i = 0; i < stored.size(); ++i) {
       if (strides[i] == 0) stored[i] = std::min<std::int64_t>(stored[i], 1);
     }
-    return at::empty_strided(stored, strides, options.requires_grad(false)).normal_().expand(sizes);
+    return at::empty_strided(stored, strides, options.requires_grad(false)).fill_(1).expand(sizes);
   }
 };
 
@@ -76,7 +76,7 @@ void note(const std::string& kind, const at::Tensor& a, const at::Tensor& b, dou
 void note_product(const char* kind, const at::Tensor& a, const at::Tensor& b) {
   const double flops = 2 * elements(a.sizes().vec()) * static_cast<double>(b.size(-1));
   note(kind, a, b, flops, [left = Factor(a), right = Factor(b)] {
-    return std::function<void()>([a = left.random(), b = right.random()] { at::matmul(a, b); });
+    return std::function<void()>([a = left.ones(), b = right.ones()] { at::matmul(a, b); });
   });
 }
 
@@ -112,7 +112,7 @@ void note_convolution(c10::ArrayRef<const c10::IValue> inputs) {
   }
   const double flops = 2 * elements(weight.sizes().vec()) * places;
   note("convolution", x, weight, flops, [left = Factor(x), right = Factor(weight), g] {
-    return std::function<void()>([x = left.random(), w = right.random(), g] {
+    return std::function<void()>([x = left.ones(), w = right.ones(), g] {
       at::convolution(x, w, {}, g.stride, g.padding, g.dilation, g.transposed, g.output_padding,
                       g.groups);
     });
@@ -131,7 +131,7 @@ void note_convolution_backward(c10::ArrayRef<const c10::IValue> inputs) {
   note("convolution, backward", x, weight, flops,
        [grad = Factor(gradient), left = Factor(x), right = Factor(weight), g, mask] {
          return std::function<void()>(
-             [grad = grad.random(), x = left.random(), w = right.random(), g, mask] {
+             [grad = grad.ones(), x = left.ones(), w = right.ones(), g, mask] {
                at::convolution_backward(grad, x, w, {}, g.stride, g.padding, g.dilation,
                                         g.transposed, g.output_padding, g.groups, mask);
              });

@@ -29,7 +29,7 @@ class ProductRecorder {
   ProductRecorder(const ProductRecorder&) = delete;
   ProductRecorder& operator=(const ProductRecorder&) = delete;
 
-  // Those so far; each is repeated alone, on random factors of the same sizes, strides, type and
+  // Those so far; each is repeated alone, on factors of ones of the same sizes, strides, type and
   // device, and the fastest of `repeats` counts. The most expensive first.
   std::vector<Product> time_alone(int repeats = 5);
 };
