@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The other blur models from end to end: inverse heat dissipation, which begins with blurred training pictures and has
 # its own sampler, and blurring diffusion.
+# ctest: timeout=600
 source "$(dirname "${BASH_SOURCE[0]}")/_lib.sh"
 levels=(path.levels=6 sample.steps=6 path.sigma_max=8)
 ihdm=("$CALOR" train ihdm-fashion-mnist data.source=glyphs "${tiny[@]}" train.parts=1 train.steps=6 train.checkpoint_every=3

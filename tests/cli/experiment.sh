@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Experiments from end to end: a grid of two tiny models, stopped and gone on with, and what a person can get wrong.
+# ctest: timeout=600
 source "$(dirname "${BASH_SOURCE[0]}")/_lib.sh"
 export CALOR_DATA="$scratch/no-data"
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Restoration from end to end: a small model, every task on pictures that are measured first, a measured file, what the
 # answer holds; and what a person can get wrong.
+# ctest: timeout=600
 source "$(dirname "${BASH_SOURCE[0]}")/_lib.sh"
 export CALOR_DATA="$scratch/no-data"
 
