@@ -134,9 +134,7 @@ void add_how_samples_are_drawn(CLI::App& command, EvaluateArguments& a) {
   command.add_option("--seed", a.seed, "of samples, dequantisation, subsets and resamples")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command.add_option("--ema", a.ema, "weights: 1, 2 (averages) or off (the last step's)")
-      ->check(CLI::IsMember({"1", "2", "off"}))
-      ->capture_default_str();
+  add_ema(command, a.ema);
   a.precision.add_to(command, net::Precision::fp32);
   command.add_option("--batch", a.batch, "pictures drawn at a time")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20))

@@ -155,9 +155,7 @@ void RestoreArguments::add_to(CLI::App& command) {
                   "FILE.png: a sheet of measurement, baselines, samples, mean and spread; "
                   "FILE.npy: the samples, fp32 [n, samples, C, H, W]")
       ->capture_default_str();
-  command.add_option("--ema", ema, "weights: 1, 2 (averages) or off (the last step's)")
-      ->check(CLI::IsMember({"1", "2", "off"}))
-      ->capture_default_str();
+  add_ema(command, ema);
   precision.add_to(command, net::Precision::fp32);
   command.add_option("--batch", batch, "samples at a time")
       ->check(CLI::Range(1, 1 << 20))

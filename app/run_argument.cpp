@@ -4,6 +4,8 @@
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
+
 #include "calor/core/error.h"
 #include "calor/train/checkpoint.h"
 
@@ -30,6 +32,12 @@ at::Tensor checkpoint_weights(const fs::path& run, const std::string& ema) {
 }
 
 }  // namespace
+
+void add_ema(CLI::App& command, std::string& ema) {
+  command.add_option("--ema", ema, "weights: 1, 2 (averages) or off (the last step's)")
+      ->check(CLI::IsMember({"1", "2", "off"}))
+      ->capture_default_str();
+}
 
 RunModel open_run(const fs::path& run, const std::string& ema, at::Device device) {
   RunModel model;

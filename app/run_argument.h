@@ -7,6 +7,10 @@
 
 #include "calor/flow/model_file.h"
 
+namespace CLI {
+class App;
+}
+
 namespace calor::app {
 
 struct RunModel {
@@ -14,6 +18,9 @@ struct RunModel {
   flow::Notes notes;
   std::filesystem::path file;
 };
+
+// The flag --ema, for open_run.
+void add_ema(CLI::App& command, std::string& ema);
 
 // `ema`: "1" (the model file's weights), "2" or "off" (from the run's newest checkpoint).
 RunModel open_run(const std::filesystem::path& run, const std::string& ema, at::Device device);

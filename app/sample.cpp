@@ -180,9 +180,7 @@ void add_sample(CLI::App& program, Globals& globals) {
   command.add_option("--seed", a.seed, "item i is the same whatever the count or batch")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command.add_option("--ema", a.ema, "weights: 1, 2 (averages) or off (the last step's)")
-      ->check(CLI::IsMember({"1", "2", "off"}))
-      ->capture_default_str();
+  add_ema(command, a.ema);
   a.precision.add_to(command, net::Precision::fp32);
   command.add_option("--noise", a.noise, "FILE.npy [N, C, H, W]: start from this noise");
   command.add_option("--start", a.start,

@@ -177,6 +177,12 @@ std::optional<nlohmann::ordered_json> kept_answer(const std::filesystem::path& f
 
 Table table_of(const Experiment& experiment, const Plan& plan,
                const std::filesystem::path& folder) {
+  // Each file is read once, however many columns are taken from it.
+  std::map<std::size_t, std::optional<nlohmann::ordered_json>> read;
+  const auto answer_of = [&](std::size_t job) {
+    if (!read.contains(job)) read[job] = kept_answer(folder, plan.jobs[job]);
+    return read[job];
+  };
   Table table;
   for (const auto& factor : experiment.factors) table.factors.push_back(factor.name);
   for (const auto& column : experiment.columns) table.columns.push_back(column.name);
@@ -191,7 +197,7 @@ Table table_of(const Experiment& experiment, const Plan& plan,
           experiment.measurings.begin());
       std::vector<std::optional<nlohmann::ordered_json>> answers;
       for (const auto& seed : row.measured_by) {
-        answers.push_back(kept_answer(folder, plan.jobs[seed[measure]]));
+        answers.push_back(answer_of(seed[measure]));
       }
       line.cells.push_back(cell_of(column, answers));
     }

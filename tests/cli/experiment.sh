@@ -37,7 +37,6 @@ grep -q 'Two widths &amp; one set' experiments/grid/index.html || fail "the page
 grep -qE '^\| 8 \| .* ± .* \|$' experiments/grid/table.md || fail "two seeds: $(cat experiments/grid/table.md)"
 # The same again does nothing, and says the same.
 cp experiments/grid/table.md before.md
-touch experiments/grid/runs/w8-0/mark
 "$CALOR" experiment experiments/grid --json --quiet >two.json && cmp before.md experiments/grid/table.md || fail "the same again"
 # A lost answer is made again, and is the same.
 rm experiments/grid/results/evaluate-16-seed1.json
