@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "app/command.h"
@@ -16,6 +17,7 @@
 #include "calor/core/signals.h"
 #include "calor/data/training_data.h"
 #include "calor/io/atomic_file.h"
+#include "calor/train/operator_clock.h"
 #include "calor/train/roof.h"
 #include "calor/train/stage_trainer.h"
 
@@ -26,12 +28,13 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t warm_up = 3;  // steps that are not counted
-constexpr std::size_t listed = 12;   // products
+constexpr std::size_t listed = 12;   // products, and operators
 
 struct BenchArguments {
   std::string source;
   std::vector<std::string> settings;
   std::int64_t steps = 20;
+  bool operators = false;
   Machine machine;
 };
 
@@ -64,6 +67,7 @@ class Clocked final : public train::TrainObserver {
   void on_step(const train::StageTrainer& /*trainer*/,
                const train::StepReport& /*report*/) override {
     ends.push_back(Clock::now());
+    if (ends.size() == warm_up && on_warm) on_warm();
   }
   void on_checkpoint(train::StageTrainer& /*trainer*/) override {
     const std::chrono::duration<double> taken = Clock::now() - ends.back();
@@ -80,6 +84,7 @@ class Clocked final : public train::TrainObserver {
     return result;
   }
 
+  std::function<void()> on_warm;  // called before the first step that counts
   std::vector<Clock::time_point> ends;
   double checkpoint = 0;
 };
@@ -87,7 +92,8 @@ class Clocked final : public train::TrainObserver {
 struct Measured {
   std::vector<double> steps;  // seconds, sorted
   double checkpoint = 0;
-  std::vector<train::Product> products;  // of one step
+  std::vector<train::Product> products;        // of one step
+  std::vector<train::OperatorTime> operators;  // of all steps
   std::int64_t parameters = 0;
 };
 
@@ -129,6 +135,18 @@ Measured measure(const Globals& globals, const train::RunConfig& config,
   return measured;
 }
 
+// Apart from the measurement of a step, which it would slow down.
+void time_operators(const Globals& globals, const train::RunConfig& config,
+                    const data::TrainingData& data, at::Device device, std::int64_t steps,
+                    Measured& measured) {
+  say(globals, fmt::format("timing the operators of {} steps", steps));
+  std::unique_ptr<train::OperatorClock> clock;
+  Clocked clocked;
+  clocked.on_warm = [&] { clock = std::make_unique<train::OperatorClock>(); };
+  train_for(config, data, device, warm_up + steps, clocked, measured);
+  measured.operators = clock->times();
+}
+
 std::string shape_text(const train::Product& product) {
   return fmt::format("{} by {}", fmt::join(product.left, " x "), fmt::join(product.right, " x "));
 }
@@ -161,6 +179,28 @@ nlohmann::ordered_json report_products(const Globals& globals, const Measured& m
   return list;
 }
 
+nlohmann::ordered_json report_operators(const Globals& globals, const Measured& measured,
+                                        double step) {
+  nlohmann::ordered_json list = nlohmann::json::array();
+  const auto steps = static_cast<double>(measured.steps.size());
+  answer(globals,
+         fmt::format("{:<65} {:>6} {:>9} {:>8}", "operators of a step, without those inside",
+                     "times", "ms", "of step"));
+  for (std::size_t i = 0; i < measured.operators.size(); ++i) {
+    const auto& one = measured.operators[i];
+    const double seconds = one.seconds / steps;
+    if (i < listed) {
+      answer(globals, fmt::format("{:<65.65} {:>6.0f} {:>9.3f} {:>7.1f}%", one.name,
+                                  static_cast<double>(one.count) / steps, seconds * 1e3,
+                                  100 * seconds / step));
+    }
+    list.push_back({{"name", one.name},
+                    {"count", static_cast<double>(one.count) / steps},
+                    {"seconds", seconds}});
+  }
+  return list;
+}
+
 nlohmann::ordered_json run_bench(const Globals& globals, const BenchArguments& a) {
   const at::Device device = a.machine.apply();
   train::RunConfig config = read_train_request(a.source, a.settings, "").config;
@@ -169,7 +209,8 @@ nlohmann::ordered_json run_bench(const Globals& globals, const BenchArguments& a
   const std::int64_t checkpoint_every = config.train.checkpoint_every;
   train::resolve_automatic(config, device, *data.train);
   const InterruptGuard guard;
-  const Measured measured = measure(globals, config, data, device, a.steps);
+  Measured measured = measure(globals, config, data, device, a.steps);
+  if (a.operators) time_operators(globals, config, data, device, a.steps, measured);
   const double step = measured.steps[measured.steps.size() / 2];
   double alone = 0;
   double flops = 0;
@@ -194,22 +235,24 @@ nlohmann::ordered_json run_bench(const Globals& globals, const BenchArguments& a
   answer(globals,
          fmt::format("a checkpoint: {:.3f} s, {:.2f} % of the {} steps between two",
                      measured.checkpoint, 100 * measured.checkpoint / between, checkpoint_every));
-  return {{"source", a.source},
-          {"parameters", measured.parameters},
-          {"threads", at::get_num_threads()},
-          {"batch", config.train.batch},
-          {"step_seconds",
-           {{"median", step},
-            {"fastest", measured.steps.front()},
-            {"slowest", measured.steps.back()},
-            {"count", measured.steps.size()}}},
-          {"products_seconds", alone},
-          {"products_flops", flops},
-          {"products_share", alone / step},
-          {"copy_bytes_per_second", copied},
-          {"checkpoint_seconds", measured.checkpoint},
-          {"checkpoint_every", checkpoint_every},
-          {"products", report_products(globals, measured, step)}};
+  nlohmann::ordered_json report = {{"source", a.source},
+                                   {"parameters", measured.parameters},
+                                   {"threads", at::get_num_threads()},
+                                   {"batch", config.train.batch},
+                                   {"step_seconds",
+                                    {{"median", step},
+                                     {"fastest", measured.steps.front()},
+                                     {"slowest", measured.steps.back()},
+                                     {"count", measured.steps.size()}}},
+                                   {"products_seconds", alone},
+                                   {"products_flops", flops},
+                                   {"products_share", alone / step},
+                                   {"copy_bytes_per_second", copied},
+                                   {"checkpoint_seconds", measured.checkpoint},
+                                   {"checkpoint_every", checkpoint_every},
+                                   {"products", report_products(globals, measured, step)}};
+  if (a.operators) report["operators"] = report_operators(globals, measured, step);
+  return report;
 }
 
 }  // namespace
@@ -229,6 +272,9 @@ void add_bench(CLI::App& program, Globals& globals) {
   command.add_option("--steps", a.steps, "steps that are timed")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
+  command.add_flag("--operators", a.operators,
+                   "also where a step's time goes, operator by operator; nodes of the backward "
+                   "pass have the time of what is no operator inside them");
   a.machine.add_to(command);
   set_work(command, globals, [&globals, arguments] { return run_bench(globals, *arguments); });
 }

@@ -141,8 +141,8 @@ at::Tensor Jit::with_context(const at::Tensor& tokens, const at::Tensor& label) 
 
 at::Tensor Jit::head(const at::Tensor& tokens, const at::Tensor& activated_condition) const {
   const auto parts = head_modulation_(activated_condition, precision_).to(at::kFloat).chunk(2, 1);
-  const at::Tensor out =
-      head_out_(modulate(head_norm_(tokens), parts[0], parts[1]), precision_).to(at::kFloat);
+  const at::Tensor normal = head_norm_.modulated(tokens, parts[0], parts[1], precision_);
+  const at::Tensor out = head_out_(normal, precision_).to(at::kFloat);
   const std::int64_t features = options_.refine > 0 ? options_.refine : shape_.channels;
   return from_patches(out, options_.patch, features, rows_, columns_);
 }

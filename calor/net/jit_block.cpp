@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 
 #include "calor/net/attention.h"
+#include "calor/net/kernels/add_gated.h"
+#include "calor/net/kernels/swiglu.h"
+#include "calor/net/kernels/turned_heads.h"
 
 namespace calor::net {
 namespace {
@@ -28,20 +31,15 @@ JitBlock::JitBlock(Parameters& parameters, const std::string& name, std::int64_t
 
 at::Tensor JitBlock::attention(const at::Tensor& x, const at::Tensor& rotary, Precision precision,
                                bool training) const {
-  const std::int64_t n = x.size(0);
-  const std::int64_t length = x.size(1);
-  const std::int64_t width = x.size(2);
-  const at::Tensor qkv =
-      qkv_(x, precision).reshape({n, length, 3, heads_, width / heads_}).permute({2, 0, 3, 1, 4});
-  const at::Tensor mixed = attend(rotate(q_norm_(qkv[0]), rotary), rotate(k_norm_(qkv[1]), rotary),
-                                  qkv[2], training ? dropout_ : 0.0);
-  const at::Tensor out = projection_(mixed.transpose(1, 2).reshape({n, length, width}), precision);
+  const kernels::Heads heads =
+      kernels::turned_heads(qkv_(x, precision), heads_, q_norm_.weight, k_norm_.weight, rotary);
+  const at::Tensor mixed = attend(heads.q, heads.k, heads.v, training ? dropout_ : 0.0);
+  const at::Tensor out = projection_(mixed.transpose(1, 2).flatten(2), precision);
   return at::dropout(out, dropout_, training);
 }
 
 at::Tensor JitBlock::swiglu(const at::Tensor& x, Precision precision, bool training) const {
-  const auto halves = w12_(x, precision).chunk(2, -1);
-  const at::Tensor hidden = at::silu(halves[0]) * halves[1];
+  const at::Tensor hidden = kernels::swiglu(w12_(x, precision));
   return w3_(at::dropout(hidden, dropout_, training), precision);
 }
 
@@ -51,10 +49,11 @@ at::Tensor JitBlock::operator()(const at::Tensor& tokens, const at::Tensor& cond
   // Shift, scale and gate of the attention, then of the MLP; each [N, D].
   const auto c = modulation_(condition, precision).to(at::kFloat).chunk(6, 1);
   const at::Tensor attended =
-      attention(modulate(norm1_(tokens), c[0], c[1]), rotary, precision, training);
-  const at::Tensor middle = at::addcmul(tokens, c[2].unsqueeze(1), attended.to(at::kFloat));
-  const at::Tensor transformed = swiglu(modulate(norm2_(middle), c[3], c[4]), precision, training);
-  return at::addcmul(middle, c[5].unsqueeze(1), transformed.to(at::kFloat));
+      attention(norm1_.modulated(tokens, c[0], c[1], precision), rotary, precision, training);
+  const at::Tensor middle = kernels::add_gated(tokens, c[2], attended);
+  const at::Tensor transformed =
+      swiglu(norm2_.modulated(middle, c[3], c[4], precision), precision, training);
+  return kernels::add_gated(middle, c[5], transformed);
 }
 
 }  // namespace calor::net

@@ -4,7 +4,8 @@
 
 #include <cmath>
 
-#include "calor/net/kernels/rms_norm.h"
+#include "calor/net/kernels/norm_modulate.h"
+#include "calor/net/kernels/rounded_linear.h"
 
 namespace calor::net {
 
@@ -23,7 +24,8 @@ Linear::Linear(at::Tensor weight_, at::Tensor bias_)
 at::Tensor Linear::operator()(const at::Tensor& x, Precision precision) const {
   const at::ScalarType type = product_type(weight, precision);
   if (packed_weight_.defined()) return at::linear(x.to(type), packed_weight_, packed_bias_);
-  return at::linear(x.to(type), weight.to(type), bias.defined() ? bias.to(type) : bias);
+  if (type != weight.scalar_type()) return kernels::rounded_linear(x.to(type), weight, bias);
+  return at::linear(x.to(type), weight, bias);
 }
 
 void Linear::pack(Precision precision) {
@@ -35,8 +37,9 @@ void Linear::pack(Precision precision) {
 RmsNorm::RmsNorm(Parameters& parameters, const std::string& name, std::int64_t width)
     : weight(parameters.add(name + ".weight", {width}, init_ones)) {}
 
-at::Tensor RmsNorm::operator()(const at::Tensor& x) const {
-  return kernels::rms_norm(x.to(at::kFloat), weight);
+at::Tensor RmsNorm::modulated(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale,
+                              Precision precision) const {
+  return kernels::norm_modulate(x, weight, shift, scale, product_type(weight, precision));
 }
 
 at::Tensor modulate(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale) {
@@ -84,10 +87,6 @@ at::Tensor rotary_table(std::int64_t still, std::int64_t rows, std::int64_t colu
   at::Tensor angle = at::cat({by_row, by_column}, 2).reshape({rows * columns, 2 * pairs});
   angle = at::cat({at::zeros({still, 2 * pairs}, at::kDouble), angle});
   return at::polar(at::ones_like(angle), angle).to(at::kComplexFloat);
-}
-
-at::Tensor rotate(const at::Tensor& x, const at::Tensor& table) {
-  return at::view_as_real(at::view_as_complex(x.unflatten(-1, {-1, 2})) * table).flatten(-2);
 }
 
 }  // namespace calor::net

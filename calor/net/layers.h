@@ -30,13 +30,17 @@ struct Linear {
   at::Tensor packed_weight_, packed_bias_;
 };
 
-// x / sqrt(mean(x^2) + 1e-6) * weight over the last dimension, computed in fp32; fp32 out.
+// x / sqrt(mean(x^2) + 1e-6) * weight over the last dimension: the weight, for the kernels that
+// normalise on the way.
 struct RmsNorm {
   at::Tensor weight;
 
   RmsNorm() = default;
   RmsNorm(Parameters& parameters, const std::string& name, std::int64_t width);
-  at::Tensor operator()(const at::Tensor& x) const;
+  // The normalised x [N, L, D], shifted and scaled by a condition, shift and scale [N, D], in the
+  // type of the product that follows.
+  at::Tensor modulated(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale,
+                       Precision precision) const;
 };
 
 // x (1 + scale) + shift; x [N, L, D], shift and scale [N, D].
@@ -58,7 +62,5 @@ at::Tensor sincos_positions(std::int64_t rows, std::int64_t columns, std::int64_
 // column. `still` tokens in front are not turned.
 at::Tensor rotary_table(std::int64_t still, std::int64_t rows, std::int64_t columns,
                         std::int64_t head_dim);
-// x [N, heads, tokens, head_dim], fp32, each pair multiplied as a complex number.
-at::Tensor rotate(const at::Tensor& x, const at::Tensor& table);
 
 }  // namespace calor::net

@@ -104,21 +104,19 @@ void Parameters::allocate_gradient() {
   }
 }
 
-void Parameters::add_gradient(const at::Tensor& loss, const at::Tensor& gradient) const {
-  std::vector<at::Tensor> leaves, sums;
-  std::int64_t offset = 0;
+at::Tensor Parameters::gradient_of(const at::Tensor& loss) const {
+  std::vector<at::Tensor> leaves;
   for (const auto& entry : entries_) {
-    if (!entry.trainable) continue;
-    leaves.push_back(entry.tensor);
-    sums.push_back(gradient.narrow(0, offset, entry.tensor.numel()).view(entry.tensor.sizes()));
-    offset += entry.tensor.numel();
+    if (entry.trainable) leaves.push_back(entry.tensor);
   }
-  // A weight that the loss does not depend on has no gradient.
-  const auto own = torch::autograd::grad({loss}, leaves, {}, std::nullopt, false, true);
+  auto gradients = torch::autograd::grad({loss}, leaves, {}, std::nullopt, false, true);
   const c10::NoGradGuard no_grad;
-  for (std::size_t i = 0; i < own.size(); ++i) {
-    if (own[i].defined()) sums[i].add_(own[i]);
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    // A weight that the loss does not depend on has no gradient.
+    if (!gradients[i].defined()) gradients[i] = at::zeros_like(leaves[i]);
+    gradients[i] = gradients[i].flatten();
   }
+  return at::cat(gradients);
 }
 
 std::int64_t Parameters::count() const {

@@ -43,9 +43,9 @@ class Parameters {
   const at::Tensor& flat_gradient() const { return flat_gradient_; }
   void allocate_gradient();
 
-  // Adds the gradient of `loss`, a scalar, to `gradient`, a tensor like flat(); flat_gradient() is
-  // left alone, so that several threads may do this at a time.
-  void add_gradient(const at::Tensor& loss, const at::Tensor& gradient) const;
+  // The gradient of `loss`, a scalar, like flat(); flat_gradient() is left alone, so that several
+  // threads may do this at a time.
+  at::Tensor gradient_of(const at::Tensor& loss) const;
 
   // Trainable parameters only; with fixed tables.
   std::int64_t count() const;

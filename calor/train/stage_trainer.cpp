@@ -217,8 +217,8 @@ double StageTrainer::accumulate_gradients(const data::Batch& batch) {
   const std::int64_t parts = parts_of(size);
   const net::Parameters& parameters = stage_.network().parameters();
   at::Tensor total = parameters.flat_gradient();
-  total.zero_();
   if (parts == 1) {
+    total.zero_();
     return accumulate_part(batch, 0, size, [](const at::Tensor& loss) { loss.backward(); });
   }
   std::vector<double> losses(static_cast<std::size_t>(parts));
@@ -229,14 +229,15 @@ double StageTrainer::accumulate_gradients(const data::Batch& batch) {
   }
   workers_->run(parts, [&](std::int64_t i) {
     const std::int64_t first = size * i / parts;
-    const at::Tensor gradient = at::zeros_like(total);
-    const auto k = static_cast<std::size_t>(i);
-    losses[k] =
-        accumulate_part(batch, first, size * (i + 1) / parts - first,
-                        [&](const at::Tensor& loss) { parameters.add_gradient(loss, gradient); });
-    gradients[k] = gradient;
+    at::Tensor& gradient = gradients[static_cast<std::size_t>(i)];
+    losses[static_cast<std::size_t>(i)] =
+        accumulate_part(batch, first, size * (i + 1) / parts - first, [&](const at::Tensor& loss) {
+          const at::Tensor own = parameters.gradient_of(loss);
+          gradient = gradient.defined() ? gradient.add_(own) : own;
+        });
   });
-  for (const at::Tensor& gradient : gradients) total.add_(gradient);
+  at::add_out(total, gradients[0], gradients[1]);
+  for (std::size_t i = 2; i < gradients.size(); ++i) total.add_(gradients[i]);
   return std::accumulate(losses.begin(), losses.end(), 0.0);
 }
 

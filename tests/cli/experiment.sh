@@ -72,7 +72,7 @@ expect 2 "two dimensions" "$CALOR" train fm-rose data.dimensions=1 --run line
 expect 2 "points in the plane" "$CALOR" plot plane
 
 # What a step could cost.
-"$CALOR" bench fm-rose data.source=two-moons data.count=500 mlp.width=8 train.batch=32 --steps 3 --json --quiet >bench.json || fail "bench"
+"$CALOR" bench fm-rose data.source=two-moons data.count=500 mlp.width=8 train.batch=32 --steps 3 --operators --json --quiet >bench.json || fail "bench"
 for key in step_seconds products_seconds products_share copy_bytes_per_second checkpoint_seconds products; do
   grep -q "\"$key\":" bench.json || fail "the key $key: $(cat bench.json)"
 done

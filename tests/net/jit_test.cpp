@@ -129,6 +129,23 @@ TEST(Jit, ItemsAreIndependent) {
   EXPECT_TRUE(at::allclose(network->forward(all)[1], network->forward(one)[0], 1e-4, 1e-5));
 }
 
+// Bit for bit, wherever in memory the intermediate results happen to lie.
+TEST(Jit, GradientsDoNotDependOnAddresses) {
+  const auto network = drawn(small, rgb16);
+  network->parameters().allocate_gradient();
+  at::Tensor first;
+  for (std::int64_t round = 0; round < 12; ++round) {
+    std::vector<at::Tensor> holes;  // the allocator hands their places out next
+    for (std::int64_t k = 1; k < 40; ++k) holes.push_back(at::zeros({k * 37 + round * 11}));
+    holes.clear();
+    network->parameters().flat_gradient().zero_();
+    network->forward(some_input(rgb16)).square().mean().backward();
+    const at::Tensor gradient = network->parameters().flat_gradient().clone();
+    if (round == 0) first = gradient;
+    ASSERT_TRUE(at::equal(gradient, first)) << "round " << round;
+  }
+}
+
 TEST(Jit, DropoutFollowsItsKey) {
   JitOptions options = small;
   options.dropout = 0.3;

@@ -1,6 +1,6 @@
 // Compiles a function for several instruction sets and picks one when the program starts, so that
 // plain loops run at the width of the processor although the program is built for any x86-64.
-// Results do not differ between the copies: the language standard forbids contraction to FMA.
+// Results do not differ between the copies: kernels are compiled without contraction to FMA.
 #pragma once
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \

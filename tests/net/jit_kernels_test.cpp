@@ -1,0 +1,177 @@
+// Each fused operator of the image transformer against its reference in float64, forward and
+// backward, in each type that it stores.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <vector>
+
+#include "calor/net/kernels/add_gated.h"
+#include "calor/net/kernels/norm_modulate.h"
+#include "calor/net/kernels/rounded_linear.h"
+#include "calor/net/kernels/short_attention.h"
+#include "calor/net/kernels/swiglu.h"
+#include "calor/net/kernels/turned_heads.h"
+#include "calor/net/layers.h"
+#include "tests/support/threads.h"
+
+namespace calor::net::kernels {
+namespace {
+
+using Tensors = std::vector<at::Tensor>;
+using Operator = std::function<at::Tensor(const Tensors&)>;
+
+// The result and every input's gradient, for the loss sum(result * some fixed numbers).
+Tensors run(const Operator& f, const Tensors& values) {
+  Tensors inputs;
+  for (const at::Tensor& value : values) {
+    inputs.push_back(value.detach().clone().set_requires_grad(true));
+  }
+  const at::Tensor y = f(inputs);
+  const auto generator = at::detail::createCPUGenerator(7);
+  (y * at::randn(y.sizes(), generator).to(y.scalar_type())).sum().backward();
+  Tensors results{y.detach()};
+  for (const at::Tensor& input : inputs) results.push_back(input.grad());
+  return results;
+}
+
+double relative(const at::Tensor& a, const at::Tensor& b) {
+  return ((a.to(at::kDouble) - b).norm() / b.norm()).item<double>();
+}
+
+// `rounded` says which inputs are stored in bf16 where the products are. Rounding a result or a
+// gradient to bf16 is a relative error of at most 2^-9 each; three such roundings follow each other
+// at most (of an input's gradient: of the result's gradient, within, and of itself).
+void expect_reference(const char* name, const Operator& fused, const Operator& reference,
+                      const Tensors& values, const std::vector<bool>& rounded) {
+  Tensors exact_values;
+  for (const at::Tensor& value : values) exact_values.push_back(value.to(at::kDouble));
+  const Tensors exact = run(reference, exact_values);
+  const Tensors double_results = run(fused, exact_values);
+  const Tensors float_results = run(fused, values);
+  Tensors bf16_values, bf16_exact_values;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    bf16_values.push_back(rounded[i] ? values[i].to(at::kBFloat16) : values[i]);
+    bf16_exact_values.push_back(bf16_values[i].to(at::kDouble));
+  }
+  const Tensors bf16_results = run(fused, bf16_values);
+  const Tensors bf16_exact = run(reference, bf16_exact_values);
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    EXPECT_LE(relative(double_results[i], exact[i]), 1e-12) << name << ", fp64, result " << i;
+    EXPECT_LE(relative(float_results[i], exact[i]), 2e-6) << name << ", fp32, result " << i;
+    EXPECT_LE(relative(bf16_results[i], bf16_exact[i]), 3.0 / 512) << name << ", bf16, " << i;
+  }
+}
+
+at::Tensor numbers(at::IntArrayRef sizes, std::uint64_t seed) {
+  return at::randn(sizes, at::detail::createCPUGenerator(seed));
+}
+
+TEST(JitKernels, NormModulate) {
+  for (const std::int64_t width : {2, 31, 96}) {
+    // Shift and scale are columns of a wider tensor, as the block hands them over.
+    const Tensors values{numbers({5, 9, width}, 1), numbers({width}, 2),
+                         numbers({5, 3 * width}, 3)};
+    const auto with = [&](auto f, at::ScalarType type) {
+      return [=](const Tensors& v) {
+        const auto parts = v[2].chunk(3, 1);
+        const bool is_double = v[0].scalar_type() == at::kDouble;
+        return f(v[0], v[1], parts[0], parts[2], is_double ? at::kDouble : type);
+      };
+    };
+    expect_reference("norm_modulate", with(norm_modulate, at::kFloat),
+                     with(norm_modulate_reference, at::kFloat), values, {false, false, false});
+    // Rounded results: the gradient that comes back is rounded, too.
+    const Tensors fused = run(with(norm_modulate, at::kBFloat16), values);
+    const Tensors reference = run(with(norm_modulate_reference, at::kBFloat16), values);
+    EXPECT_EQ(fused[0].scalar_type(), at::kBFloat16);
+    for (std::size_t i = 0; i < fused.size(); ++i) {
+      EXPECT_LE(relative(fused[i], reference[i].to(at::kDouble)), 3.0 / 512) << i;
+    }
+  }
+}
+
+TEST(JitKernels, AddGated) {
+  for (const std::int64_t width : {1, 33, 64}) {
+    const auto with = [](auto f) {
+      return [=](const Tensors& v) { return f(v[0], v[1].chunk(2, 1)[1], v[2]); };
+    };
+    expect_reference(
+        "add_gated", with(add_gated), with(add_gated_reference),
+        {numbers({4, 7, width}, 1), numbers({4, 2 * width}, 2), numbers({4, 7, width}, 3)},
+        {false, false, true});
+  }
+}
+
+TEST(JitKernels, Swiglu) {
+  for (const std::int64_t width : {1, 37, 128}) {
+    expect_reference(
+        "swiglu", [](const Tensors& v) { return swiglu(v[0]); },
+        [](const Tensors& v) { return swiglu_reference(v[0]); },
+        {numbers({3, 50, 2 * width}, 1) * 3}, {true});
+  }
+}
+
+TEST(JitKernels, TurnedHeads) {
+  constexpr std::int64_t heads = 3;
+  for (const std::int64_t width : {4, 12, 32}) {
+    const at::Tensor table = rotary_table(2, 2, 3, width);
+    const auto with = [&](auto f) {
+      return [=](const Tensors& v) {
+        const Heads h = f(v[0], heads, v[1], v[2], table);
+        const at::ScalarType type = h.q.scalar_type();
+        return at::cat({h.q, 2 * h.k, 3 * h.v.to(type)});
+      };
+    };
+    expect_reference(
+        "turned_heads", with(turned_heads), with(turned_heads_reference),
+        {numbers({4, 8, 3 * heads * width}, 1), numbers({width}, 2), numbers({width}, 3)},
+        {true, false, false});
+  }
+}
+
+TEST(JitKernels, ShortAttention) {
+  for (const std::int64_t length : {2, 5, 53}) {
+    const std::vector<std::int64_t> sizes{2, 3, length, 8};
+    // Large logits: the softmax must not overflow.
+    expect_reference(
+        "short_attention", [](const Tensors& v) { return short_attention(v[0], v[1], v[2]); },
+        [](const Tensors& v) { return short_attention_reference(v[0], v[1], v[2]); },
+        {numbers(sizes, 1) * 4, numbers(sizes, 2) * 4, numbers(sizes, 3)}, {false, false, true});
+  }
+}
+
+TEST(JitKernels, RoundedLinear) {
+  const at::Tensor x = numbers({4, 5, 24}, 1).to(at::kBFloat16);
+  const at::Tensor weight = numbers({16, 24}, 2), bias = numbers({16}, 3);
+  const auto with = [](auto f) { return [=](const Tensors& v) { return f(v[0], v[1], v[2]); }; };
+  const Tensors fused = run(with(rounded_linear), {x, weight, bias});
+  const Tensors reference = run(with(rounded_linear_reference), {x, weight, bias});
+  for (std::size_t i = 0; i < fused.size(); ++i) {
+    EXPECT_LE(relative(fused[i], reference[i].to(at::kDouble)), 3.0 / 512) << i;
+    EXPECT_EQ(fused[i].scalar_type(), reference[i].scalar_type()) << i;
+  }
+  // Nothing is computed for what needs no gradient.
+  const at::Tensor input = x.clone().set_requires_grad(true);
+  rounded_linear(input, weight, at::Tensor()).sum().backward();
+  EXPECT_TRUE(input.grad().defined());
+}
+
+TEST(JitKernels, DoNotDependOnThreads) {
+  const at::Tensor x = numbers({64, 20, 48}, 1);
+  const auto results = test::on_threads({1, 4}, [&] {
+    return run(
+        [](const Tensors& v) {
+          const at::Tensor normal =
+              norm_modulate(v[0], v[1], v[2].chunk(2, 1)[0], v[2].chunk(2, 1)[1], at::kFloat);
+          return add_gated(v[0], v[2].chunk(2, 1)[1], at::cat({swiglu(normal), swiglu(normal)}, 2));
+        },
+        {x, numbers({48}, 2), numbers({64, 96}, 3)});
+  });
+  for (std::size_t i = 0; i < results[0].size(); ++i) {
+    EXPECT_TRUE(at::equal(results[0][i], results[1][i])) << i;
+  }
+}
+
+}  // namespace
+}  // namespace calor::net::kernels
