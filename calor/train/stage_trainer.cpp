@@ -61,7 +61,8 @@ StageTrainer::StageTrainer(const RunConfig& config, flow::Flow& flow, StageTask 
       stage_(flow.stage(task.stage)),
       task_(std::move(task)),
       device_(flow.device()),
-      observer_(observer) {
+      observer_(observer),
+      writer_(task_.folder, config.train.keep_checkpoints) {
   stage_.network().set_precision(config.train.precision);
   net::Parameters& parameters = stage_.network().parameters();
   parameters.initialise(stage_key(RandomUse::initial_weights));
@@ -321,18 +322,17 @@ Outcome StageTrainer::run() {
     }
   }
   if (saved_at != progress_.step) save();
+  writer_.finish();
   observer_.on_stage_end(*this);
   return is_finished() ? Outcome::finished : Outcome::interrupted;
 }
 
 void StageTrainer::save() {
-  save_checkpoint(task_.folder,
-                  {.progress = progress_,
-                   .data_fingerprint = task_.set->fingerprint(),
-                   .weights = stage_.network().parameters().flat(),
-                   .optimiser = optimiser_,
-                   .best = best_},
-                  config_.train.keep_checkpoints);
+  writer_.begin({.progress = progress_,
+                 .data_fingerprint = task_.set->fingerprint(),
+                 .weights = stage_.network().parameters().flat(),
+                 .optimiser = optimiser_,
+                 .best = best_});
   if (task_.publish) task_.publish(*this);
   observer_.on_checkpoint(*this);
 }

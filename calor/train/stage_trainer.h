@@ -13,7 +13,7 @@
 #include "calor/core/workers.h"
 #include "calor/data/dataset.h"
 #include "calor/flow/flow.h"
-#include "calor/train/checkpoint.h"
+#include "calor/train/checkpoint_writer.h"
 #include "calor/train/lesson.h"
 #include "calor/train/run_config.h"
 
@@ -63,7 +63,7 @@ struct StageTask {
   std::filesystem::path folder = {};  // holds checkpoints/; must exist
   // The weights to begin with, where training has not begun yet; undefined: drawn.
   at::Tensor warm_start;
-  // Called after each checkpoint, before the observer.
+  // Called at each checkpoint, while it is written, before the observer.
   std::function<void(StageTrainer&)> publish;
 };
 
@@ -122,6 +122,7 @@ class StageTrainer {
   Progress progress_;
   Best best_;
   std::unique_ptr<Workers> workers_;  // of the parts of a batch; made when first needed
+  CheckpointWriter writer_;
 };
 
 }  // namespace calor::train
