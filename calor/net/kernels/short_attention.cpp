@@ -63,12 +63,8 @@ CALOR_INLINE void backward_loop(const Backward<S, T>& task) {
   }
 }
 
-CALOR_CLONES void run(const Forward<float>& task) { forward_loop(task); }
-CALOR_CLONES void run(const Forward<at::BFloat16>& task) { forward_loop(task); }
-void run(const Forward<double>& task) { forward_loop(task); }
-CALOR_CLONES void run(const Backward<float>& task) { backward_loop(task); }
-CALOR_CLONES void run(const Backward<at::BFloat16>& task) { backward_loop(task); }
-void run(const Backward<double>& task) { backward_loop(task); }
+CALOR_RUN_STORED(Forward, forward_loop)
+CALOR_RUN_STORED(Backward, backward_loop)
 
 // alpha a b, batch by batch.
 at::Tensor scaled_product(double alpha, const at::Tensor& a, const at::Tensor& b) {

@@ -56,6 +56,12 @@ inline at::ScalarType computed_type(at::ScalarType stored) {
   return stored == at::kBFloat16 ? at::kFloat : stored;
 }
 
+// Defines run(const Task<S>&) for each stored type S, as loop(task), at the width of the processor.
+#define CALOR_RUN_STORED(Task, loop)                                    \
+  CALOR_CLONES void run(const Task<float>& task) { loop(task); }        \
+  CALOR_CLONES void run(const Task<at::BFloat16>& task) { loop(task); } \
+  void run(const Task<double>& task) { loop(task); }
+
 // Whether the loops over stored numbers serve: on the CPU, wide numbers of the one type beside
 // stored ones of the other.
 inline bool has_stored_loop(const at::Tensor& wide, at::ScalarType stored) {
