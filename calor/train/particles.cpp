@@ -14,14 +14,32 @@
 namespace calor::train {
 namespace {
 
+// Where a stage's velocity begins.
+double start_of(const flow::Stage& stage, const PushOptions& o) { return stage.least_s(o.t_eps); }
+
 // What decides the bytes of a store.
-std::string identity_of(const data::Dataset& left, const std::string& weights_checksum,
-                        const PushOptions& o) {
-  const std::string text =
+std::string identity_of(const data::Dataset& left, const flow::Stage& stage,
+                        const std::string& weights_checksum, const PushOptions& o) {
+  std::string text =
       fmt::format("{} {} {} {} {} {} {} {} {} {}", left.fingerprint(), weights_checksum,
                   solve::ode_method_name(o.ode.method), o.ode.rtol, o.ode.atol, o.ode.steps,
                   o.ode.per_row, o.t_eps, o.chunk, o.store == ParticleStore::fp16 ? 16 : 32);
+  if (start_of(stage, o) > 0) text += fmt::format(" noise {}", o.noise.value);
   return io::checksum(io::as_bytes(text));
+}
+
+// Items at the time where the stage's velocity begins.
+at::Tensor begun(const at::Tensor& items, const flow::Stage& stage, std::int64_t first,
+                 const PushOptions& o) {
+  const double s = start_of(stage, o);
+  if (s == 0) return items;
+  std::vector<RandomKey> keys;
+  for (std::int64_t i = 0; i < items.size(0); ++i) {
+    keys.push_back(o.noise.child(static_cast<std::uint64_t>(first + i)));
+  }
+  const at::Tensor noise = normal_by_item(keys, items.sizes().slice(1), items.device());
+  const at::Tensor t = at::full({items.size(0)}, 1 - s, items.options());
+  return stage.objective().noisy(items, noise, t);
 }
 
 at::Tensor push_chunk(const flow::Flow& flow, std::size_t stage, const data::Dataset& left,
@@ -37,7 +55,8 @@ at::Tensor push_chunk(const flow::Flow& flow, std::size_t stage, const data::Dat
   const auto derivative = [&](const at::Tensor& s, const at::Tensor& x) {
     return field.velocity(s, x);
   };
-  return solve::integrate(derivative, items.flatten(1), field.s_min(), 1, options.ode)
+  const at::Tensor start = begun(items, flow.stage(stage), first, options);
+  return solve::integrate(derivative, start.flatten(1), field.s_min(), 1, options.ode)
       .y.cpu()
       .contiguous();
 }
@@ -75,12 +94,13 @@ std::shared_ptr<data::Dataset> push_particles(const flow::Flow& flow, std::size_
                                               const PushOptions& options,
                                               const std::function<void(std::int64_t)>& progress) {
   const c10::NoGradGuard no_grad;
-  const StoreRequest request{.file = file,
-                             .identity = identity_of(left, weights_checksum, options),
-                             .rows = left.size(),
-                             .chunk = options.chunk,
-                             .spec = left.spec(),
-                             .kind = options.store};
+  const StoreRequest request{
+      .file = file,
+      .identity = identity_of(left, flow.stage(stage), weights_checksum, options),
+      .rows = left.size(),
+      .chunk = options.chunk,
+      .spec = left.spec(),
+      .kind = options.store};
   const auto items = fill_store(
       request,
       [&](std::int64_t first, std::int64_t count) {

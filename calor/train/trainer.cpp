@@ -20,11 +20,12 @@ namespace fs = std::filesystem;
 constexpr const char* model_name = "model.safetensors";
 
 // Of its observed pictures an item holds the bytes only, so that 64 of them count as one number.
-PushOptions push_options(const RunConfig& config, const data::ItemSpec& items) {
+PushOptions push_options(const RunConfig& config, const data::ItemSpec& items, RandomKey noise) {
   const auto& [count, channels, height, width] = items.observed;
   const std::int64_t numbers = items.numbers() + count * channels * height * width / 64;
   return {.ode = config.train.push,
           .t_eps = config.sampling.solver.t_eps,
+          .noise = noise,
           .chunk = push_chunk_rows(numbers),
           .store = config.train.particle_store};
 }
@@ -102,8 +103,13 @@ std::optional<data::TrainingData> Trainer::carry(std::size_t stage,
   const std::string checksum = io::checksum_of_file(weights_file(stage));
   const auto push = [&](const data::Dataset& left, const std::string& name, std::int64_t before,
                         std::int64_t total) {
+    // Other noise for each stage, and for what is held out, which is pushed after the rest.
+    const RandomKey noise =
+        random_key(static_cast<std::uint64_t>(config_.train.seed), RandomUse::particle_noise)
+            .child(stage)
+            .child(static_cast<std::uint64_t>(before));
     return push_particles(
-        flow_, stage, left, folder / name, checksum, push_options(config_, left.spec()),
+        flow_, stage, left, folder / name, checksum, push_options(config_, left.spec(), noise),
         [&](std::int64_t rows) { observer_.on_push(stage, before + rows, total); });
   };
   // The flow of a mirrored picture is not the mirrored flow, so both are carried.

@@ -166,6 +166,38 @@ TEST(Particles, HalfPrecisionStores) {
   EXPECT_THROW(push("whole"), Error);
 }
 
+// What does not vary in the data has the step's noise after a push, not none: rows that are all 0,
+// a stage that knows that. 6,000 numbers: the standard error of their standard deviation is .9 %.
+TEST(Particles, ConstantDataBecomeTheStepsNoise) {
+  RunConfig config = tiny_chain(1);
+  config.model.objective.prediction = objective::Quantity::x;
+  const auto zeros = [&] {
+    data::ItemSpec spec{.channels = 2, .height = 1, .width = 1, .class_names = {}};
+    spec.kind = data::ItemKind::rows;
+    return data::make_float_dataset(spec, at::zeros({3000, 2}));
+  }();
+  flow::Flow flow(config.model, zeros->spec(), at::kCPU);
+  flow.stage(0).network().parameters().flatten(at::kCPU);
+  at::Tensor weights = flow.stage(0).network().parameters().flat();
+  weights.zero_();
+  PushOptions options;
+  options.t_eps = 0.05;
+  options.chunk = 1000;
+  options.noise = random_key(3, RandomUse::test);
+  const Folder folder;
+  const auto pushed =
+      push_particles(flow, 0, *zeros, folder.path() / "p", "w", options, [](std::int64_t) {});
+  data::Batch batch;
+  for (std::int64_t i = 0; i < pushed->size(); ++i) batch.indices.push_back(i);
+  pushed->fill(batch, 0, 0, false);
+  const double variance = batch.items.square().mean().item<double>();
+  EXPECT_NEAR(std::sqrt(variance / (1 - std::exp(-2 * 0.1))), 1, 0.04);
+  options.noise = random_key(4, RandomUse::test);
+  EXPECT_THROW(
+      push_particles(flow, 0, *zeros, folder.path() / "p", "w", options, [](std::int64_t) {}),
+      Error);
+}
+
 TEST(Particles, ChunksAreSmallerWhereItemsAreLarge) {
   EXPECT_EQ(push_chunk_rows(6), 32768);
   EXPECT_EQ(push_chunk_rows(784), (1 << 20) / 784);
