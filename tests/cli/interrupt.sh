@@ -7,6 +7,15 @@
 source "$(dirname "${BASH_SOURCE[0]}")/_lib.sh"
 RANDOM=7
 
+# Until a process listens to SIGTERM, or has ended: before, a signal ends it as it ends any program.
+until_listening() {
+  local mask
+  while mask=$(awk '$1 == "SigCgt:" {print $2}' "/proc/$1/status" 2>/dev/null) && [[ -n $mask ]]; do
+    (((16#$mask >> 14) & 1)) && return
+    sleep 0.01
+  done
+}
+
 # interrupt NAME LAST COMMAND...: makes NAME-whole, and NAME-torn until its file LAST is there.
 interrupt() {
   local name=$1 last=$2 begin end pid signal status interruptions=0
@@ -22,6 +31,7 @@ interrupt() {
       1) signal=KILL ;;
       2) signal=INT ;;
     esac
+    until_listening $pid
     # At most 28 % of a whole run: whatever the machine's speed, the first three come before the end.
     sleep "$(awk -v r=$RANDOM -v a="$begin" -v b="$end" 'BEGIN {print (b - a) * (0.14 + 0.14 * r / 32768)}')"
     # In the background of a script SIGINT is ignored from the start; the program listens all the same.
