@@ -6,13 +6,10 @@
 #include <algorithm>
 
 #include "calor/net/kernels/by_type.h"
-#include "calor/net/kernels/row_pieces.h"
 #include "calor/net/kernels/stored.h"
 
 namespace calor::net::kernels {
 namespace {
-
-constexpr std::int64_t samples_at_once = 4;
 
 // One sample's rows.
 template <class S, class T = Computed<S>>
@@ -72,16 +69,12 @@ class AddGated final : public torch::autograd::Function<AddGated> {
     const at::Tensor branch = branch_any.contiguous();
     const std::int64_t n = x.size(0), length = x.size(1), width = x.size(2);
     const at::Tensor y = at::empty_like(x);
-    by_stored_type(branch.scalar_type(), [&](auto stored) {
+    for_stored_samples(branch.scalar_type(), n, [&](auto stored, std::int64_t i) {
       using S = decltype(stored);
       using T = Computed<S>;
-      for_row_pieces(n, samples_at_once, [&](std::int64_t begin, std::int64_t count) {
-        for (std::int64_t i = begin; i < begin + count; ++i) {
-          const std::int64_t at = i * length * width;
-          run(Forward<S>{pointer<T>(x) + at, pointer<T>(gate) + i * gate.stride(0),
-                         pointer<S>(branch) + at, pointer<T>(y) + at, length, width});
-        }
-      });
+      const std::int64_t at = i * length * width;
+      run(Forward<S>{pointer<T>(x) + at, pointer<T>(gate) + i * gate.stride(0),
+                     pointer<S>(branch) + at, pointer<T>(y) + at, length, width});
     });
     context->save_for_backward({gate, branch});
     return y;
@@ -95,17 +88,13 @@ class AddGated final : public torch::autograd::Function<AddGated> {
     const std::int64_t n = g.size(0), length = g.size(1), width = g.size(2);
     const at::Tensor dbranch = at::empty_like(branch);
     const at::Tensor dgate = at::empty({n, width}, gate.options());
-    by_stored_type(branch.scalar_type(), [&](auto stored) {
+    for_stored_samples(branch.scalar_type(), n, [&](auto stored, std::int64_t i) {
       using S = decltype(stored);
       using T = Computed<S>;
-      for_row_pieces(n, samples_at_once, [&](std::int64_t begin, std::int64_t count) {
-        for (std::int64_t i = begin; i < begin + count; ++i) {
-          const std::int64_t at = i * length * width;
-          run(Backward<S>{pointer<T>(g) + at, pointer<T>(gate) + i * gate.stride(0),
-                          pointer<S>(branch) + at, pointer<S>(dbranch) + at,
-                          pointer<T>(dgate) + i * width, length, width});
-        }
-      });
+      const std::int64_t at = i * length * width;
+      run(Backward<S>{pointer<T>(g) + at, pointer<T>(gate) + i * gate.stride(0),
+                      pointer<S>(branch) + at, pointer<S>(dbranch) + at,
+                      pointer<T>(dgate) + i * width, length, width});
     });
     return {g, dgate, dbranch};
   }

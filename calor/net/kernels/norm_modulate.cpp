@@ -5,17 +5,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "calor/net/kernels/by_type.h"
-#include "calor/net/kernels/row_pieces.h"
 #include "calor/net/kernels/stored.h"
 
 namespace calor::net::kernels {
 namespace {
 
 constexpr std::int64_t rows_at_once = 128;
-constexpr std::int64_t samples_at_once = 4;
 
 // Rows of one sample, which share shift and scale.
 template <class S, class T = Computed<S>>
@@ -114,21 +111,20 @@ at::Tensor NormModulate::forward(torch::autograd::AutogradContext* context, cons
   const std::int64_t length = x.size(1), width = x.size(2), rows = x.size(0) * length;
   const at::Tensor y = at::empty(x.sizes(), x.options().dtype(type));
   const at::Tensor inverse = at::empty({rows}, x.options());
-  by_stored_type(type, [&](auto stored) {
+  const auto piece = [&](auto stored, std::int64_t begin, std::int64_t count) {
     using S = decltype(stored);
     using T = Computed<S>;
-    for_row_pieces(rows, rows_at_once, [&](std::int64_t begin, std::int64_t count) {
-      for (std::int64_t row = begin; row < begin + count;) {
-        const std::int64_t sample = row / length;
-        const std::int64_t end = std::min((sample + 1) * length, begin + count);
-        run(Forward<S>{pointer<T>(x) + row * width, pointer<T>(weight),
-                       pointer<T>(shift) + sample * shift.stride(0),
-                       pointer<T>(scale) + sample * scale.stride(0), pointer<S>(y) + row * width,
-                       pointer<T>(inverse) + row, end - row, width});
-        row = end;
-      }
-    });
-  });
+    for (std::int64_t row = begin; row < begin + count;) {
+      const std::int64_t sample = row / length;
+      const std::int64_t end = std::min((sample + 1) * length, begin + count);
+      run(Forward<S>{pointer<T>(x) + row * width, pointer<T>(weight),
+                     pointer<T>(shift) + sample * shift.stride(0),
+                     pointer<T>(scale) + sample * scale.stride(0), pointer<S>(y) + row * width,
+                     pointer<T>(inverse) + row, end - row, width});
+      row = end;
+    }
+  };
+  for_stored_pieces(type, rows, rows_at_once, piece);
   context->save_for_backward({x, weight, scale, inverse});
   return y;
 }
@@ -141,19 +137,14 @@ torch::autograd::variable_list NormModulate::backward(torch::autograd::AutogradC
   const std::int64_t n = x.size(0), length = x.size(1), width = x.size(2);
   const at::Tensor dx = at::empty_like(x);
   const at::Tensor sums = at::empty({3, n, width}, x.options());  // shift, scale, weight
-  by_stored_type(g.scalar_type(), [&](auto stored) {
+  for_stored_samples(g.scalar_type(), n, [&](auto stored, std::int64_t i) {
     using S = decltype(stored);
     using T = Computed<S>;
-    for_row_pieces(n, samples_at_once, [&](std::int64_t begin, std::int64_t count) {
-      for (std::int64_t i = begin; i < begin + count; ++i) {
-        const std::int64_t at = i * length * width;
-        T* own = pointer<T>(sums) + i * width;
-        run(Backward<S>{pointer<S>(g) + at, pointer<T>(x) + at, pointer<T>(weight),
-                        pointer<T>(scale) + i * scale.stride(0), pointer<T>(inverse) + i * length,
-                        pointer<T>(dx) + at, own, own + n * width, own + 2 * n * width, length,
-                        width});
-      }
-    });
+    const std::int64_t at = i * length * width;
+    T* own = pointer<T>(sums) + i * width;
+    run(Backward<S>{pointer<S>(g) + at, pointer<T>(x) + at, pointer<T>(weight),
+                    pointer<T>(scale) + i * scale.stride(0), pointer<T>(inverse) + i * length,
+                    pointer<T>(dx) + at, own, own + n * width, own + 2 * n * width, length, width});
   });
   return {dx, sums[2].sum(0), sums[0], sums[1], at::Tensor()};
 }

@@ -7,7 +7,6 @@
 
 #include "calor/net/kernels/activation_math.h"
 #include "calor/net/kernels/by_type.h"
-#include "calor/net/kernels/row_pieces.h"
 #include "calor/net/kernels/stored.h"
 
 namespace calor::net::kernels {
@@ -83,15 +82,14 @@ class ShortAttention final : public torch::autograd::Function<ShortAttention> {
     const at::Tensor weights = scaled_product(scale, q, k.transpose(1, 2));
     const bool same = v.scalar_type() == q.scalar_type();
     const at::Tensor copy = same ? weights : at::empty(weights.sizes(), v.options());
-    by_stored_type(v.scalar_type(), [&](auto stored) {
+    const std::int64_t width = weights.size(2), rows = weights.numel() / width;
+    const auto piece = [&](auto stored, std::int64_t begin, std::int64_t count) {
       using S = decltype(stored);
       using T = Computed<S>;
-      const std::int64_t width = weights.size(2), rows = weights.numel() / width;
-      for_row_pieces(rows, rows_at_once, [&](std::int64_t begin, std::int64_t count) {
-        run(Forward<S>{pointer<T>(weights) + begin * width, pointer<S>(copy) + begin * width, count,
-                       width});
-      });
-    });
+      run(Forward<S>{pointer<T>(weights) + begin * width, pointer<S>(copy) + begin * width, count,
+                     width});
+    };
+    for_stored_pieces(v.scalar_type(), rows, rows_at_once, piece);
     context->save_for_backward({q, k, v, weights, copy});
     return at::bmm(copy, v).view(v_any.sizes());
   }
@@ -104,15 +102,14 @@ class ShortAttention final : public torch::autograd::Function<ShortAttention> {
     const at::Tensor dv = at::bmm(saved[4].transpose(1, 2), g);
     const at::Tensor dweights = at::bmm(g, v.transpose(1, 2));
     const at::Tensor dlogits = at::empty_like(weights);
-    by_stored_type(v.scalar_type(), [&](auto stored) {
+    const std::int64_t width = weights.size(2), rows = weights.numel() / width;
+    const auto piece = [&](auto stored, std::int64_t begin, std::int64_t count) {
       using S = decltype(stored);
       using T = Computed<S>;
-      const std::int64_t width = weights.size(2), rows = weights.numel() / width;
-      for_row_pieces(rows, rows_at_once, [&](std::int64_t begin, std::int64_t count) {
-        run(Backward<S>{pointer<S>(dweights) + begin * width, pointer<T>(weights) + begin * width,
-                        pointer<T>(dlogits) + begin * width, count, width});
-      });
-    });
+      run(Backward<S>{pointer<S>(dweights) + begin * width, pointer<T>(weights) + begin * width,
+                      pointer<T>(dlogits) + begin * width, count, width});
+    };
+    for_stored_pieces(v.scalar_type(), rows, rows_at_once, piece);
     const double scale = 1 / std::sqrt(static_cast<double>(q.size(2)));
     const auto sizes = gradients[0].sizes();
     return {scaled_product(scale, dlogits, k).view(sizes),

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "calor/net/kernels/clones.h"
+#include "calor/net/kernels/row_pieces.h"
 
 namespace calor::net::kernels {
 
@@ -50,6 +51,30 @@ void by_stored_type(at::ScalarType type, const Body& body) {
   }
 }
 
+inline bool is_stored_type(at::ScalarType type) {
+  return type == at::kBFloat16 || type == at::kFloat || type == at::kDouble;
+}
+
+// body(S{}, begin, count) for each piece of at most `largest` rows, on all threads.
+template <class Body>
+void for_stored_pieces(at::ScalarType type, std::int64_t rows, std::int64_t largest,
+                       const Body& body) {
+  by_stored_type(type, [&](auto stored) {
+    for_row_pieces(rows, largest,
+                   [&](std::int64_t begin, std::int64_t count) { body(stored, begin, count); });
+  });
+}
+
+// body(S{}, i) for each of n samples, on all threads.
+template <class Body>
+void for_stored_samples(at::ScalarType type, std::int64_t n, const Body& body) {
+  constexpr std::int64_t samples_at_once = 4;
+  for_stored_pieces(type, n, samples_at_once,
+                    [&](auto stored, std::int64_t begin, std::int64_t count) {
+                      for (std::int64_t i = begin; i < begin + count; ++i) body(stored, i);
+                    });
+}
+
 // The type beside which a layer stores the given one: residual sums and gradients of norms stay
 // fp32 where products are bf16.
 inline at::ScalarType computed_type(at::ScalarType stored) {
@@ -65,8 +90,8 @@ inline at::ScalarType computed_type(at::ScalarType stored) {
 // Whether the loops over stored numbers serve: on the CPU, wide numbers of the one type beside
 // stored ones of the other.
 inline bool has_stored_loop(const at::Tensor& wide, at::ScalarType stored) {
-  const bool known = stored == at::kBFloat16 || stored == at::kFloat || stored == at::kDouble;
-  return wide.is_cpu() && wide.numel() > 0 && known && wide.scalar_type() == computed_type(stored);
+  return wide.is_cpu() && wide.numel() > 0 && is_stored_type(stored) &&
+         wide.scalar_type() == computed_type(stored);
 }
 
 // Rows whose numbers lie side by side: [N, D], which may be some columns of a wider tensor.

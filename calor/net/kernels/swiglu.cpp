@@ -3,9 +3,10 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <vector>
+
 #include "calor/net/kernels/activation_math.h"
 #include "calor/net/kernels/by_type.h"
-#include "calor/net/kernels/row_pieces.h"
 #include "calor/net/kernels/stored.h"
 
 namespace calor::net::kernels {
@@ -69,14 +70,12 @@ class Swiglu final : public torch::autograd::Function<Swiglu> {
     std::vector<std::int64_t> sizes = x.sizes().vec();
     const std::int64_t width = sizes.back() /= 2;
     const at::Tensor y = at::empty(sizes, x.options());
-    by_stored_type(x.scalar_type(), [&](auto stored) {
+    const auto piece = [&](auto stored, std::int64_t begin, std::int64_t count) {
       using S = decltype(stored);
-      const std::int64_t rows = y.numel() / width;
-      for_row_pieces(rows, rows_at_once, [&](std::int64_t begin, std::int64_t count) {
-        run(Forward<S>{pointer<S>(x) + 2 * begin * width, pointer<S>(y) + begin * width, count,
-                       width});
-      });
-    });
+      run(Forward<S>{pointer<S>(x) + 2 * begin * width, pointer<S>(y) + begin * width, count,
+                     width});
+    };
+    for_stored_pieces(x.scalar_type(), y.numel() / width, rows_at_once, piece);
     context->save_for_backward({x});
     return y;
   }
@@ -86,14 +85,13 @@ class Swiglu final : public torch::autograd::Function<Swiglu> {
     const at::Tensor x = context->get_saved_variables()[0];
     const at::Tensor g = gradients[0].contiguous();
     const at::Tensor dx = at::empty_like(x);
-    by_stored_type(x.scalar_type(), [&](auto stored) {
+    const std::int64_t width = g.size(-1);
+    const auto piece = [&](auto stored, std::int64_t begin, std::int64_t count) {
       using S = decltype(stored);
-      const std::int64_t width = g.size(-1), rows = g.numel() / width;
-      for_row_pieces(rows, rows_at_once, [&](std::int64_t begin, std::int64_t count) {
-        run(Backward<S>{pointer<S>(g) + begin * width, pointer<S>(x) + 2 * begin * width,
-                        pointer<S>(dx) + 2 * begin * width, count, width});
-      });
-    });
+      run(Backward<S>{pointer<S>(g) + begin * width, pointer<S>(x) + 2 * begin * width,
+                      pointer<S>(dx) + 2 * begin * width, count, width});
+    };
+    for_stored_pieces(x.scalar_type(), g.numel() / width, rows_at_once, piece);
     return {dx};
   }
 };
@@ -101,9 +99,7 @@ class Swiglu final : public torch::autograd::Function<Swiglu> {
 }  // namespace
 
 at::Tensor swiglu(const at::Tensor& x) {
-  const at::ScalarType type = x.scalar_type();
-  const bool known = type == at::kBFloat16 || type == at::kFloat || type == at::kDouble;
-  if (!x.is_cpu() || !known || x.numel() == 0) return swiglu_reference(x);
+  if (!x.is_cpu() || !is_stored_type(x.scalar_type()) || x.numel() == 0) return swiglu_reference(x);
   return Swiglu::apply(x);
 }
 

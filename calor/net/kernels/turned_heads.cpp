@@ -5,16 +5,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "calor/net/kernels/by_type.h"
 #include "calor/net/kernels/norm_modulate.h"
-#include "calor/net/kernels/row_pieces.h"
 #include "calor/net/kernels/stored.h"
 
 namespace calor::net::kernels {
 namespace {
-
-constexpr std::int64_t samples_at_once = 4;
 
 struct Sizes {
   std::int64_t length, heads, width;  // width: of a head
@@ -28,6 +26,7 @@ struct Forward {
   const T* weight;
   const T* table;  // [L, d / 2] pairs: cosine, sine
   T* y;            // [heads, L, d]
+  Sizes sizes;
 };
 
 template <class T>
@@ -46,7 +45,8 @@ CALOR_INLINE T inverse_of(const S* x, std::int64_t width) {
 }
 
 template <class S, class T>
-CALOR_INLINE void forward_loop(const Forward<S, T>& task, const Sizes& s) {
+CALOR_INLINE void forward_loop(const Forward<S, T>& task) {
+  const Sizes& s = task.sizes;
   const T* __restrict__ w = task.weight;
   for (std::int64_t l = 0; l < s.length; ++l) {
     const T* __restrict__ turn = task.table + l * s.width;
@@ -75,10 +75,12 @@ struct Backward {
   S* dx;
   T* dweight;  // [d], of this sample
   T* work;     // [d]
+  Sizes sizes;
 };
 
 template <class S, class T>
-CALOR_INLINE void backward_loop(const Backward<S, T>& task, const Sizes& s) {
+CALOR_INLINE void backward_loop(const Backward<S, T>& task) {
+  const Sizes& s = task.sizes;
   const T* __restrict__ w = task.weight;
   T* __restrict__ h = task.work;
   T* __restrict__ dweight = task.dweight;
@@ -108,14 +110,8 @@ CALOR_INLINE void backward_loop(const Backward<S, T>& task, const Sizes& s) {
   }
 }
 
-CALOR_CLONES void run(const Forward<float>& task, const Sizes& s) { forward_loop(task, s); }
-CALOR_CLONES void run(const Forward<at::BFloat16>& task, const Sizes& s) { forward_loop(task, s); }
-void run(const Forward<double>& task, const Sizes& s) { forward_loop(task, s); }
-CALOR_CLONES void run(const Backward<float>& task, const Sizes& s) { backward_loop(task, s); }
-CALOR_CLONES void run(const Backward<at::BFloat16>& task, const Sizes& s) {
-  backward_loop(task, s);
-}
-void run(const Backward<double>& task, const Sizes& s) { backward_loop(task, s); }
+CALOR_RUN_STORED(Forward, forward_loop)
+CALOR_RUN_STORED(Backward, backward_loop)
 
 // Values only change their places: rows of all heads <-> heads of rows.
 template <class S>
@@ -164,19 +160,14 @@ torch::autograd::variable_list TurnedHeads::forward(torch::autograd::AutogradCon
   const at::Tensor q = at::empty({n, heads, s.length, s.width}, wide);
   const at::Tensor k = at::empty_like(q), v = at::empty(q.sizes(), qkv.options());
   const at::Tensor turns = at::view_as_real(table).to(q.scalar_type()).contiguous();
-  by_stored_type(qkv.scalar_type(), [&](auto stored) {
+  for_stored_samples(qkv.scalar_type(), n, [&](auto stored, std::int64_t i) {
     using S = decltype(stored);
     using T = Computed<S>;
-    for_row_pieces(n, samples_at_once, [&](std::int64_t begin, std::int64_t count) {
-      for (std::int64_t i = begin; i < begin + count; ++i) {
-        const S* x = pointer<S>(qkv) + 3 * i * numbers;
-        const std::int64_t at = i * numbers;
-        run(Forward<S>{x, pointer<T>(q_weight), pointer<T>(turns), pointer<T>(q) + at}, s);
-        run(Forward<S>{x + s.row(), pointer<T>(k_weight), pointer<T>(turns), pointer<T>(k) + at},
-            s);
-        take_values(x, pointer<S>(v) + at, s);
-      }
-    });
+    const S* x = pointer<S>(qkv) + 3 * i * numbers;
+    const std::int64_t at = i * numbers;
+    run(Forward<S>{x, pointer<T>(q_weight), pointer<T>(turns), pointer<T>(q) + at, s});
+    run(Forward<S>{x + s.row(), pointer<T>(k_weight), pointer<T>(turns), pointer<T>(k) + at, s});
+    take_values(x, pointer<S>(v) + at, s);
   });
   context->saved_data["heads"] = heads;
   context->save_for_backward({qkv, q_weight, k_weight, turns});
@@ -193,25 +184,19 @@ torch::autograd::variable_list TurnedHeads::backward(torch::autograd::AutogradCo
   const at::Tensor gv = gradients[2].contiguous();
   const at::Tensor dx = at::empty_like(qkv);
   const at::Tensor dweights = at::empty({n, 2, s.width}, gq.options());
-  by_stored_type(qkv.scalar_type(), [&](auto stored) {
+  for_stored_samples(qkv.scalar_type(), n, [&](auto stored, std::int64_t i) {
     using S = decltype(stored);
     using T = Computed<S>;
-    for_row_pieces(n, samples_at_once, [&](std::int64_t begin, std::int64_t count) {
-      std::vector<T> work(static_cast<std::size_t>(s.width));
-      for (std::int64_t i = begin; i < begin + count; ++i) {
-        const S* x = pointer<S>(qkv) + 3 * i * numbers;
-        S* out = pointer<S>(dx) + 3 * i * numbers;
-        const std::int64_t at = i * numbers;
-        T* sums = pointer<T>(dweights) + 2 * i * s.width;
-        run(Backward<S>{pointer<T>(gq) + at, x, pointer<T>(q_weight), pointer<T>(turns), out, sums,
-                        work.data()},
-            s);
-        run(Backward<S>{pointer<T>(gk) + at, x + s.row(), pointer<T>(k_weight), pointer<T>(turns),
-                        out + s.row(), sums + s.width, work.data()},
-            s);
-        return_values(pointer<S>(gv) + at, out, s);
-      }
-    });
+    std::vector<T> work(static_cast<std::size_t>(s.width));
+    const S* x = pointer<S>(qkv) + 3 * i * numbers;
+    S* out = pointer<S>(dx) + 3 * i * numbers;
+    const std::int64_t at = i * numbers;
+    T* sums = pointer<T>(dweights) + 2 * i * s.width;
+    run(Backward<S>{pointer<T>(gq) + at, x, pointer<T>(q_weight), pointer<T>(turns), out, sums,
+                    work.data(), s});
+    run(Backward<S>{pointer<T>(gk) + at, x + s.row(), pointer<T>(k_weight), pointer<T>(turns),
+                    out + s.row(), sums + s.width, work.data(), s});
+    return_values(pointer<S>(gv) + at, out, s);
   });
   const at::Tensor total = dweights.sum(0);
   return {dx, at::Tensor(), total[0], total[1], at::Tensor()};
