@@ -64,8 +64,7 @@ class ScratchFolder {
 // When each step ended, and the last checkpoint.
 class Clocked final : public train::TrainObserver {
  public:
-  void on_step(const train::StageTrainer& /*trainer*/,
-               const train::StepReport& /*report*/) override {
+  void on_step(const train::Fit& /*fit*/, const train::StepReport& /*report*/) override {
     ends.push_back(Clock::now());
     if (ends.size() == warm_up && on_warm) on_warm();
   }

@@ -141,8 +141,9 @@ nlohmann::ordered_json run_distill(const Globals& globals, DistillArguments a) {
   a.options.store = config::value_of(train::particle_stores, a.store);
   check(a.options);
   if (!a.perceptual.empty()) {
-    a.options.distance = distill::perceptual_distance(metric::load_classifier(a.perceptual, device),
-                                                      teacher.flow->items());
+    a.options.distance = distill::perceptual_distance(
+        metric::load_classifier(metric::classifier_file(a.perceptual), device),
+        teacher.flow->items());
   }
   train::RunConfig config = student_config(teacher, a, file);
   // Both in the products that the teacher was trained in, or train.precision says.

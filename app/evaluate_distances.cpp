@@ -10,6 +10,7 @@
 #include "calor/core/error.h"
 #include "calor/metric/energy.h"
 #include "calor/metric/frechet.h"
+#include "calor/metric/inception.h"
 #include "calor/metric/mmd.h"
 #include "calor/metric/neighbours.h"
 #include "calor/metric/samples.h"
@@ -153,11 +154,14 @@ void print_line(const Globals& globals, const std::string& text, const Json& mad
   print_cells(globals, text, number_text(made, key, error_key), number_text(real, key, error_key));
 }
 
-void print_distances(const Globals& globals, const Json& made, const Json& real) {
+void print_distances(const Globals& globals, const std::string& features, const Json& made,
+                     const Json& real) {
   const auto line = [&](const std::string& text, const char* key, const char* error_key = "") {
     print_line(globals, text, made, real, key, error_key);
   };
-  line("Frechet distance", "frechet_distance", "frechet_standard_error");
+  const bool inception = features == metric::inception_name;
+  line(inception ? "Frechet inception distance" : "Frechet distance", "frechet_distance",
+       "frechet_standard_error");
   if (made.contains("frechet_blocks")) {
     print_cells(globals,
                 fmt::format("  mean of {} blocks of {}", made["frechet_blocks"]["count"].dump(),

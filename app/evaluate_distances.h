@@ -31,7 +31,8 @@ void check_blocks(const EvaluateArguments& a, std::int64_t n);
 void print_heads(const Globals& globals, const std::string& title, const std::string& real);
 void print_line(const Globals& globals, const std::string& text, const nlohmann::ordered_json& made,
                 const nlohmann::ordered_json& real, const char* key, const char* error_key = "");
-void print_distances(const Globals& globals, const nlohmann::ordered_json& made,
-                     const nlohmann::ordered_json& real);
+// `features`: what they are of, by name.
+void print_distances(const Globals& globals, const std::string& features,
+                     const nlohmann::ordered_json& made, const nlohmann::ordered_json& real);
 
 }  // namespace calor::app

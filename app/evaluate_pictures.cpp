@@ -82,7 +82,7 @@ Json feature_report(const Globals& globals, const EvaluateArguments& a,
               features.file.empty() ? fmt::format("{}, {} numbers", features.name, d)
                                     : fmt::format("{} features, {} numbers", features.name, d),
               "real pictures");
-  print_distances(globals, object["distances"], object["floor"]);
+  print_distances(globals, features.name, object["distances"], object["floor"]);
   return object;
 }
 

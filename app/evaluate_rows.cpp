@@ -289,7 +289,7 @@ nlohmann::ordered_json evaluate_rows(const Globals& globals, const EvaluateArgum
   object["distances"] = distances(sets.made, sets.real, a);
   object["real_halves"] = distances_of_halves(sets.real, a);
   print_heads(globals, "rows " + sets.space, "real halves");
-  print_distances(globals, object["distances"], object["real_halves"]);
+  print_distances(globals, sets.space, object["distances"], object["real_halves"]);
   if (sets.made_table) object["table"] = column_report(globals, sets);
   return object;
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <map>
 #include <memory>
 
 #include "app/command.h"
@@ -10,6 +11,7 @@
 #include "calor/core/error.h"
 #include "calor/data/training_data.h"
 #include "calor/io/safetensors.h"
+#include "calor/net/classifier_file.h"
 #include "calor/report/progress.h"
 
 namespace calor::app {
@@ -43,16 +45,22 @@ std::int64_t count_numbers(const std::vector<io::TensorInfo>& index) {
   return total;
 }
 
-// Every setting of the model, and its notes.
-void describe_settings(const Globals& globals, flow::ModelDescription& model,
-                       nlohmann::ordered_json& object) {
-  config::Options options;
-  model.options.declare(options);
+// Every setting of a model, and its notes.
+void show_settings(const Globals& globals, const config::Options& options,
+                   const std::map<std::string, std::string>& notes,
+                   nlohmann::ordered_json& object) {
   answer(globals, options.to_toml().substr(0, options.to_toml().size() - 1));
   for (const auto& option : options.all()) {
     std::visit([&](const auto& value) { object["settings"][option.key] = value; }, option.get());
   }
-  for (const auto& [key, text] : model.notes) object["notes"][key] = text;
+  for (const auto& [key, text] : notes) object["notes"][key] = text;
+}
+
+void describe_settings(const Globals& globals, flow::ModelDescription& model,
+                       nlohmann::ordered_json& object) {
+  config::Options options;
+  model.options.declare(options);
+  show_settings(globals, options, model.notes, object);
 }
 
 // Of a distilled student, how many evaluations its maps take in all.
@@ -105,6 +113,37 @@ void describe_rows(const Globals& globals, const std::filesystem::path& file,
   describe_settings(globals, model, object);
 }
 
+// The line that says what pictures a model is for.
+std::string pictures_line(const data::ItemSpec& p) {
+  return fmt::format(
+      "pictures: {} x {} x {} (channels x height x width){}, {} classes{}", p.channels, p.height,
+      p.width, p.dequantised ? ", dequantised" : "", p.classes(),
+      p.classes() > 0 && p.classes() <= 24 ? fmt::format(": {}", fmt::join(p.class_names, ", "))
+                                           : std::string());
+}
+
+nlohmann::ordered_json pictures_json(const data::ItemSpec& p) {
+  return {{"channels", p.channels},
+          {"height", p.height},
+          {"width", p.width},
+          {"dequantised", p.dequantised},
+          {"class_names", p.class_names}};
+}
+
+void describe_classifier(const Globals& globals, const std::filesystem::path& file,
+                         const std::map<std::string, std::string>& metadata,
+                         nlohmann::ordered_json& object) {
+  auto classifier = net::describe_classifier(metadata, file.string());
+  answer(globals, "a classifier of " + pictures_line(classifier.pictures));
+  object["pictures"] = pictures_json(classifier.pictures);
+  if (const auto found = classifier.notes.find("calor.accuracy"); found != classifier.notes.end()) {
+    answer(globals, fmt::format("reads a share of {} of held-out pictures right", found->second));
+  }
+  config::Options options;
+  classifier.options.declare(options);
+  show_settings(globals, options, classifier.notes, object);
+}
+
 // Path, pictures, network and default sampling of a model file.
 void describe_model(const Globals& globals, const std::filesystem::path& file,
                     nlohmann::ordered_json& object) {
@@ -114,17 +153,8 @@ void describe_model(const Globals& globals, const std::filesystem::path& file,
     describe_rows(globals, file, model, object);
     return;
   }
-  answer(globals, fmt::format("pictures: {} x {} x {} (channels x height x width){}, {} classes{}",
-                              p.channels, p.height, p.width, p.dequantised ? ", dequantised" : "",
-                              p.classes(),
-                              p.classes() > 0 && p.classes() <= 24
-                                  ? fmt::format(": {}", fmt::join(p.class_names, ", "))
-                                  : std::string()));
-  object["pictures"] = {{"channels", p.channels},
-                        {"height", p.height},
-                        {"width", p.width},
-                        {"dequantised", p.dequantised},
-                        {"class_names", p.class_names}};
+  answer(globals, pictures_line(p));
+  object["pictures"] = pictures_json(p);
   describe_student(globals, model, object);
   describe_settings(globals, model, object);
 }
@@ -133,14 +163,17 @@ nlohmann::ordered_json run_info(const Globals& globals, const InfoArguments& arg
   const std::filesystem::path file = flow::model_file_of(arguments.run);
   const auto index = io::read_safetensors_index(file);
   const auto metadata = io::read_safetensors_metadata(file);
+  const bool classifier = net::describes_classifier(metadata);
+  const bool is_model = classifier || metadata.contains("calor.format");
   nlohmann::ordered_json object{{"file", file.string()},
                                 {"tensors", index.size()},
                                 {"numbers", count_numbers(index)},
-                                {"model", metadata.contains("calor.format")}};
+                                {"model", is_model}};
   answer(globals, fmt::format("{}: {} tensors, {} numbers{}", file.string(), index.size(),
                               report::grouped(count_numbers(index)),
-                              metadata.contains("calor.format") ? "" : " (no model of Calor)"));
-  if (metadata.contains("calor.format")) describe_model(globals, file, object);
+                              is_model ? "" : " (no model of Calor)"));
+  if (classifier) describe_classifier(globals, file, metadata, object);
+  if (is_model && !classifier) describe_model(globals, file, object);
   if (arguments.tensors) object["index"] = list_tensors(globals, index);
   if (arguments.check) {
     io::check_finite(io::read_safetensors(file), file);

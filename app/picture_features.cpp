@@ -26,27 +26,25 @@ fs::path find_weights(const char* name) {
   return {};
 }
 
-std::vector<fs::path> known_files() {
-  std::vector<fs::path> files;
-  for (const char* name : known) {
-    const fs::path file = find_weights(name);
-    if (!file.empty()) files.push_back(file);
-  }
+std::vector<fs::path> require_known() {
+  std::vector<fs::path> files = known_classifiers();
   if (!files.empty()) return files;
   std::vector<std::string> places;
   for (const auto& folder : data::data_folders()) places.push_back((folder / "weights").string());
-  throw usage_error(
-      fmt::format("a classifier for the features: {}", fmt::join(known, " or ")),
-      fmt::format("neither in any of: {}", fmt::join(places, ", ")),
-      "set CALOR_DATA, name one with --features FILE, or compare pixels with --features none");
+  throw usage_error(fmt::format("a classifier for the features: {}", fmt::join(known, " or ")),
+                    fmt::format("neither in any of: {}", fmt::join(places, ", ")),
+                    "set CALOR_DATA, name one with --features FILE, train one with calor train "
+                    "classifier-pictures, or compare pixels with --features none");
 }
 
 std::vector<fs::path> files_of(const EvaluateArguments& a) {
-  if (a.features.empty()) return known_files();
+  if (a.features.empty()) return require_known();
   if (std::ranges::find(a.features, "none") != a.features.end()) {
     throw usage_error("--features none alone, or files", "both", "evaluate twice");
   }
-  return {a.features.begin(), a.features.end()};
+  std::vector<fs::path> files;
+  for (const auto& name : a.features) files.push_back(metric::classifier_file(name));
+  return files;
 }
 
 // Brightness from 0 to 1, number by number.
@@ -68,6 +66,15 @@ fs::path cache_folder(const EvaluateArguments& a) {
 
 }  // namespace
 
+std::vector<fs::path> known_classifiers() {
+  std::vector<fs::path> files;
+  for (const char* name : known) {
+    const fs::path file = find_weights(name);
+    if (!file.empty()) files.push_back(file);
+  }
+  return files;
+}
+
 FeatureReader::FeatureReader(const EvaluateArguments& a) : cache_(cache_folder(a)) {
   if (!a.no_features()) {
     for (const fs::path& file : files_of(a)) {
@@ -75,7 +82,8 @@ FeatureReader::FeatureReader(const EvaluateArguments& a) : cache_(cache_folder(a
     }
   }
   if (!a.classifier.empty()) {
-    classes_ = {.file = a.classifier, .classifier = metric::load_classifier(a.classifier)};
+    const fs::path file = metric::classifier_file(a.classifier);
+    classes_ = {.file = file, .classifier = metric::load_classifier(file)};
   }
 }
 

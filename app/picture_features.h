@@ -13,6 +13,10 @@
 
 namespace calor::app {
 
+// The weights of classifiers that are known by name, in the first data folder that has them; those
+// that are nowhere are left out.
+std::vector<std::filesystem::path> known_classifiers();
+
 // Float64 rows of each set of pictures.
 struct PictureFeatures {
   std::string name, file;  // "LeNet" and its weights; "pixels" and nothing

@@ -10,8 +10,8 @@
 #include <system_error>
 
 #include "app/nll.h"
+#include "app/picture_features.h"
 #include "calor/data/dequantise.h"
-#include "calor/data/open.h"
 #include "calor/metric/classifier.h"
 #include "calor/metric/frechet.h"
 #include "calor/metric/picture_error.h"
@@ -30,16 +30,10 @@ struct Judge {
 std::vector<Judge> judges_of(const at::Tensor& reference) {
   std::vector<Judge> judges;
   if (!reference.defined()) return judges;
-  for (const char* name : {"mnist_lenet.safetensors", "cifar10_resnet56.safetensors"}) {
-    for (const fs::path& folder : data::data_folders()) {
-      std::error_code ignored;
-      const fs::path file = folder / "weights" / name;
-      if (!fs::exists(file, ignored)) continue;
-      Judge judge{.classifier = metric::load_classifier(file), .real = {}};
-      judge.real = judge.classifier->read(reference).features;
-      judges.push_back(std::move(judge));
-      break;
-    }
+  for (const fs::path& file : known_classifiers()) {
+    Judge judge{.classifier = metric::load_classifier(file), .real = {}};
+    judge.real = judge.classifier->read(reference).features;
+    judges.push_back(std::move(judge));
   }
   return judges;
 }

@@ -9,11 +9,13 @@
 #include "app/child_processes.h"
 #include "app/command.h"
 #include "app/run_lock.h"
+#include "app/train_classifier.h"
 #include "app/train_observer.h"
 #include "app/train_request.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
 #include "calor/io/atomic_file.h"
+#include "calor/train/classifier_config.h"
 #include "calor/train/trainer.h"
 
 namespace calor::app {
@@ -39,7 +41,10 @@ train::RunConfig settle(const TrainArguments& arguments, const TrainRequest& req
   const fs::path file = request.run / "config.toml";
   train::RunConfig config = request.config;
   if (is_run_folder(request.run)) {
-    const auto stored = train::parse_config(io::read_text(file), file.string(), {});
+    const std::string text = io::read_text(file);
+    require_usage(!train::configures_classifier(text, file.string()), "the run folder of a flow",
+                  file.string() + ": that of a classifier", "take another --run folder");
+    const auto stored = train::parse_config(text, file.string(), {});
     config = train::merge_for_resume(stored, request.config, arguments.override_changes,
                                      request.run.string());
   }
@@ -50,10 +55,15 @@ train::RunConfig settle(const TrainArguments& arguments, const TrainRequest& req
 }
 
 nlohmann::ordered_json print_settings(const Globals& globals) {
-  train::RunConfig defaults;
-  const config::Options options = defaults.options();
+  train::RunConfig flow;
+  train::ClassifierConfig classifier;
+  std::vector<config::Option> all = flow.options().all();
+  const config::Options of_classifier = classifier.options();
+  for (const auto& option : of_classifier.all()) {
+    if (option.key.starts_with("classifier.")) all.push_back(option);
+  }
   nlohmann::ordered_json list = nlohmann::json::array();
-  for (const auto& option : options.all()) {
+  for (const auto& option : all) {
     std::string range = option.range.empty() ? option.type : option.type + ", " + option.range;
     if (!option.unit.empty()) range += ", " + option.unit;
     answer(globals, fmt::format("{} = {}  ({})\n    {}", option.key, option.default_text, range,
@@ -79,8 +89,11 @@ std::string next_command(const data::TrainingData& data, const std::string& run)
 
 nlohmann::ordered_json run_training(const Globals& globals, const TrainArguments& arguments) {
   const at::Device device = arguments.machine.apply();
-  const TrainRequest request =
-      read_train_request(arguments.source, arguments.settings, arguments.run);
+  const RequestText text = read_request(arguments.source, arguments.settings, arguments.run);
+  if (arguments.stage == 0 && train::configures_classifier(text.toml, text.origin)) {
+    return train_classifier(globals, text, arguments.override_changes, device);
+  }
+  const TrainRequest request = read_train_request(text);
   // The data first: a run folder is made only for a run that can begin.
   const auto data = data::open_training_data(request.config.data);
   train::check_run(request.config, data.train->spec());
@@ -177,6 +190,7 @@ void add_train(CLI::App& program, Globals& globals) {
       "  calor train hdfm-fashion-mnist train.steps=2000 --run runs/short\n"
       "  calor train my.toml train.seed=1 path.kind=linear\n"
       "  calor train lfm-table houses.csv --run runs/houses\n"
+      "  calor train classifier-pictures photos/     a classifier, for calor evaluate\n"
       "  calor train lfm-rose stages.particles=exact --parallel 2\n"
       "  calor train runs/short              goes on where it stopped\n"
       "  calor train --settings              every key, its default, range and meaning");

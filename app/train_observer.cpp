@@ -20,31 +20,25 @@ namespace calor::app {
 
 namespace {
 
-std::string unit_of(const train::StageTrainer& trainer) {
-  return trainer.flow().items().kind == data::ItemKind::pictures ? "img" : "rows";
+bool of_pictures(const train::Fit& fit) {
+  return fit.set().spec().kind == data::ItemKind::pictures;
 }
 
-std::string stage_text(const train::StageTrainer& trainer) {
-  if (!trainer.flow().is_chain()) return {};
-  return fmt::format("stage {} of {}: ", trainer.stage_index() + 1, trainer.flow().size());
-}
+std::string unit_of(const train::Fit& fit) { return of_pictures(fit) ? "img" : "rows"; }
 
 }  // namespace
 
-void TrainReporter::on_start(const train::StageTrainer& trainer) {
-  const auto& config = trainer.config();
-  const std::int64_t done = trainer.progress().step;
-  const auto parameters =
-      trainer.flow().stage(trainer.stage_index()).network().parameters().count();
-  say(globals_, fmt::format("{}{} parameters, {} precision, {}", stage_text(trainer),
-                            report::grouped(parameters),
-                            config.train.precision == net::Precision::bf16 ? "bf16" : "fp32",
+void TrainReporter::on_start(const train::Fit& fit) {
+  const train::TrainOptions& options = fit.options();
+  const std::int64_t done = fit.progress().step;
+  say(globals_, fmt::format("{}{} parameters, {} precision, {}", fit.title(),
+                            report::grouped(fit.parameters().count()),
+                            options.precision == net::Precision::bf16 ? "bf16" : "fp32",
                             done > 0 ? fmt::format("going on after step {}", report::grouped(done))
                                      : std::string("from the beginning")));
-  log_ = std::make_unique<report::MetricsLog>(trainer.folder() / "metrics.jsonl", done);
-  bar_ = std::make_unique<report::ProgressBar>(config.train.steps * config.train.batch,
-                                               done * config.train.batch, unit_of(trainer),
-                                               globals_.quiet);
+  log_ = std::make_unique<report::MetricsLog>(fit.folder() / "metrics.jsonl", done);
+  bar_ = std::make_unique<report::ProgressBar>(options.steps * options.batch, done * options.batch,
+                                               unit_of(fit), globals_.quiet);
   push_bar_.reset();
   smooth_loss_ = 0;
   steps_seen_ = 0;
@@ -52,20 +46,21 @@ void TrainReporter::on_start(const train::StageTrainer& trainer) {
   validation_.clear();
 }
 
-void TrainReporter::on_step(const train::StageTrainer& trainer, const train::StepReport& report) {
-  const auto& config = trainer.config().train;
+void TrainReporter::on_step(const train::Fit& fit, const train::StepReport& report) {
+  const train::TrainOptions& options = fit.options();
   // An average over about 100 steps, so that the eye can follow it.
   if (!report.bad) {
     const double share = std::max(0.01, 1.0 / static_cast<double>(++steps_seen_));
     smooth_loss_ += share * (report.loss - smooth_loss_);
   }
   step_ = report.step;
-  items_ += config.batch;
-  bar_->update(report.step * config.batch, fmt::format("loss {:.4f}{}", smooth_loss_, validation_));
-  if (report.step % config.log_every == 0 || report.step == config.steps || report.bad) {
-    const bool pictures = trainer.flow().items().kind == data::ItemKind::pictures;
+  items_ += options.batch;
+  bar_->update(report.step * options.batch,
+               fmt::format("loss {:.4f}{}", smooth_loss_, validation_));
+  if (report.step % options.log_every == 0 || report.step == options.steps || report.bad) {
+    const bool pictures = of_pictures(fit);
     log_->append(report.step,
-                 {{pictures ? "images" : "rows", static_cast<double>(report.step * config.batch)},
+                 {{pictures ? "images" : "rows", static_cast<double>(report.step * options.batch)},
                   {"loss", report.loss},
                   {"loss_average", smooth_loss_},
                   {"gradient_norm", report.gradient_norm},
@@ -74,13 +69,13 @@ void TrainReporter::on_step(const train::StageTrainer& trainer, const train::Ste
   }
 }
 
-void TrainReporter::on_validation(const train::StageTrainer& trainer, double loss, bool best) {
+void TrainReporter::on_validation(const train::Fit& fit, double loss, bool best) {
   validation_ = fmt::format(", held out {:.4f}", loss);
-  log_->append(trainer.progress().step,
+  log_->append(fit.progress().step,
                {{"validation_loss", loss}, {"validation_best", best ? 1.0 : 0.0}});
 }
 
-void TrainReporter::on_stage_end(const train::StageTrainer& /*trainer*/) {
+void TrainReporter::on_end(const train::Fit& /*fit*/) {
   rate_ = bar_->rate();
   bar_->finish();
 }
@@ -116,11 +111,10 @@ void TrainReporter::on_bad_step(const train::StepReport& report, const data::Dat
 }
 
 void TrainReporter::on_checkpoint(train::StageTrainer& trainer) {
-  const auto& config = trainer.config().train;
+  const train::TrainOptions& options = trainer.options();
   const std::int64_t step = trainer.progress().step;
-  const bool pictures = trainer.flow().items().kind == data::ItemKind::pictures;
-  const bool due = pictures && !trainer.flow().is_chain() && config.sample_every > 0 &&
-                   (step % config.sample_every == 0 || step >= config.steps);
+  const bool due = of_pictures(trainer) && !trainer.flow().is_chain() && options.sample_every > 0 &&
+                   (step % options.sample_every == 0 || step >= options.steps);
   if (due) draw_grid(trainer);
 }
 

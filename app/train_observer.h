@@ -15,13 +15,13 @@ class TrainReporter final : public train::TrainObserver {
  public:
   explicit TrainReporter(const Globals& globals) : globals_(globals) {}
 
-  void on_start(const train::StageTrainer& trainer) override;
-  void on_step(const train::StageTrainer& trainer, const train::StepReport& report) override;
+  void on_start(const train::Fit& fit) override;
+  void on_step(const train::Fit& fit, const train::StepReport& report) override;
   void on_bad_step(const train::StepReport& report, const data::Dataset& set,
                    std::span<const std::int64_t> batch_items) override;
-  void on_validation(const train::StageTrainer& trainer, double loss, bool best) override;
+  void on_validation(const train::Fit& fit, double loss, bool best) override;
   void on_checkpoint(train::StageTrainer& trainer) override;
-  void on_stage_end(const train::StageTrainer& trainer) override;
+  void on_end(const train::Fit& fit) override;
   void on_push(std::size_t stage, std::int64_t done, std::int64_t total) override;
   void on_states(const std::string& what, std::int64_t done, std::int64_t total) override;
   void on_phase(const std::string& what) override;

@@ -1,8 +1,10 @@
 #include "app/train_request.h"
 
 #include "calor/config/presets.h"
+#include "calor/core/error.h"
 #include "calor/data/training_data.h"
 #include "calor/io/atomic_file.h"
+#include "calor/train/classifier_config.h"
 
 namespace calor::app {
 namespace {
@@ -36,20 +38,32 @@ bool is_run_folder(const fs::path& path) {
   return fs::exists(path / "config.toml", ignored);
 }
 
-TrainRequest read_train_request(const std::string& source, const std::vector<std::string>& settings,
-                                const std::string& run) {
+RequestText read_request(const std::string& source, const std::vector<std::string>& settings,
+                         const std::string& run) {
   std::error_code ignored;
   const fs::path path = source;
+  const std::vector<std::string> words = with_data(settings);
   if (is_run_folder(path)) {
     const std::string file = (path / "config.toml").string();
-    return {train::parse_config(io::read_text(file), file, with_data(settings)),
-            run.empty() ? path : fs::path(run)};
+    return {io::read_text(file), file, words, run.empty() ? path : fs::path(run)};
   }
   const bool file = path.extension() == ".toml" || fs::is_regular_file(path, ignored);
   const std::string name = file ? path.stem().string() : source;
-  const std::string text = file ? io::read_text(path) : std::string(config::preset(source));
-  return {train::parse_config(text, file ? source : "preset " + name, with_data(settings)),
+  return {file ? io::read_text(path) : std::string(config::preset(source)),
+          file ? source : "preset " + name, words,
           run.empty() ? fs::path("runs") / name : fs::path(run)};
+}
+
+TrainRequest read_train_request(const RequestText& request) {
+  require_usage(!train::configures_classifier(request.toml, request.origin),
+                "the settings of a flow", request.origin + ": those of a classifier",
+                "classifiers are made by calor train, without --stage and --parallel");
+  return {train::parse_config(request.toml, request.origin, request.settings), request.run};
+}
+
+TrainRequest read_train_request(const std::string& source, const std::vector<std::string>& settings,
+                                const std::string& run) {
+  return read_train_request(read_request(source, settings, run));
 }
 
 }  // namespace calor::app

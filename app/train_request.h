@@ -10,15 +10,27 @@
 
 namespace calor::app {
 
-struct TrainRequest {
-  train::RunConfig config;
-  std::filesystem::path run;  // runs/NAME, or the run folder itself, where `run` is empty
+// The text, not read yet: what it configures stands in it.
+struct RequestText {
+  std::string toml, origin;           // origin: a file or "preset NAME", for errors
+  std::vector<std::string> settings;  // key=value
+  std::filesystem::path run;          // runs/NAME, or the run folder itself, where `run` is empty
 };
 
 // A word among the settings that is no key=value names the data. UsageError where the source is
-// neither, or a setting is wrong.
+// neither.
+RequestText read_request(const std::string& source, const std::vector<std::string>& settings,
+                         const std::string& run);
+
+struct TrainRequest {
+  train::RunConfig config;
+  std::filesystem::path run;
+};
+
+// Of a flow. UsageError where a setting is wrong, or the source configures a classifier.
 TrainRequest read_train_request(const std::string& source, const std::vector<std::string>& settings,
                                 const std::string& run);
+TrainRequest read_train_request(const RequestText& request);
 
 // Whether a folder holds a run that has begun.
 bool is_run_folder(const std::filesystem::path& path);

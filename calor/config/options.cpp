@@ -148,6 +148,10 @@ std::string name_of(const std::string& key) {
 
 }  // namespace
 
+bool has_section(std::string_view toml, std::string_view name, const std::string& origin) {
+  return parse_toml(toml, origin)[name].is_table();
+}
+
 std::string to_text(const Value& value) {
   if (const auto* v = std::get_if<bool>(&value)) return *v ? "true" : "false";
   if (const auto* v = std::get_if<std::int64_t>(&value)) return fmt::format("{}", *v);

@@ -110,6 +110,9 @@ class Options {
   std::vector<Option> options_;
 };
 
+// Whether a TOML text has a section of that name. UsageError where it is no TOML.
+bool has_section(std::string_view toml, std::string_view name, const std::string& origin);
+
 // A value as TOML text: shortest decimal that reads back to the same number.
 std::string to_text(const Value& value);
 

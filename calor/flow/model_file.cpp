@@ -3,15 +3,13 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "calor/core/error.h"
+#include "calor/data/item_json.h"
 #include "calor/io/safetensors.h"
+#include "calor/net/classifier_file.h"
 
 namespace calor::flow {
 namespace {
-
-using nlohmann::json;
 
 constexpr const char* format_key = "calor.format";
 constexpr const char* format_version = "1";
@@ -21,66 +19,6 @@ constexpr const char* rows_key = "calor.rows";
 
 const char* key_of(data::ItemKind kind) {
   return kind == data::ItemKind::pictures ? pictures_key : rows_key;
-}
-
-std::string to_json(const data::ItemSpec& items) {
-  json object{{"channels", items.channels},
-              {"height", items.height},
-              {"width", items.width},
-              {"class_names", items.class_names}};
-  if (items.kind == data::ItemKind::pictures) {
-    object["dequantised"] = items.dequantised;
-    object["range"] = items.dequantised ? "x = (u + n) / 128 - 1, u = 0..255, n uniform in [0, 1)"
-                                        : "x = u / 127.5 - 1, u = 0..255";
-  }
-  if (items.condition_width > 0) object["condition_width"] = items.condition_width;
-  if (items.observed.count > 0) {
-    const auto& [count, channels, height, width] = items.observed;
-    object["observed_pictures"] = {
-        {"count", count}, {"channels", channels}, {"height", height}, {"width", width}};
-  }
-  return object.dump();
-}
-
-bool in_range(std::int64_t v) { return v >= 1 && v <= 65536; }
-
-// Of the pictures that are observed, where there are.
-data::ObservedShape observed_from_json(const json& items) {
-  const auto found = items.find("observed_pictures");
-  if (found == items.end()) return {};
-  return {.count = found->at("count").get<std::int64_t>(),
-          .channels = found->at("channels").get<std::int64_t>(),
-          .height = found->at("height").get<std::int64_t>(),
-          .width = found->at("width").get<std::int64_t>()};
-}
-
-bool is_whole(const data::ObservedShape& s) {
-  return s == data::ObservedShape{} ||
-         (in_range(s.count) && in_range(s.channels) && in_range(s.height) && in_range(s.width));
-}
-
-data::ItemSpec items_from_json(const std::string& text, data::ItemKind kind,
-                               const std::string& file) {
-  try {
-    const json j = json::parse(text);
-    data::ItemSpec items{.channels = j.at("channels").get<std::int64_t>(),
-                         .height = j.at("height").get<std::int64_t>(),
-                         .width = j.at("width").get<std::int64_t>(),
-                         .class_names = j.at("class_names").get<std::vector<std::string>>(),
-                         .kind = kind,
-                         .condition_width = j.value("condition_width", std::int64_t{0}),
-                         .dequantised = j.value("dequantised", false),
-                         .observed = observed_from_json(j)};
-    if (is_whole(items.observed) && in_range(items.channels) && in_range(items.height) &&
-        in_range(items.width) && items.condition_width >= 0 && items.condition_width <= 65536) {
-      return items;
-    }
-  } catch (const json::exception&) {
-    // Said below.
-  }
-  throw Error("channels, height, width (1 to 65536) and class_names in the model's metadata",
-              fmt::format("{}: '{}' is {}", file, key_of(kind), text.substr(0, 200)),
-              "the file is damaged: take another copy");
 }
 
 // A chain's stages are numbered from the data, beginning with 1; a single stage has no prefix.
@@ -114,6 +52,10 @@ void check_stages(const Flow& flow, const NamedTensors& tensors, const std::stri
 }
 
 ModelDescription describe(std::map<std::string, std::string> metadata, const std::string& file) {
+  if (net::describes_classifier(metadata)) {
+    throw Error("a flow", fmt::format("{}: a classifier", file),
+                "classifiers read pictures: calor evaluate --features FILE, --classifier FILE");
+  }
   const bool rows = metadata.contains(rows_key);
   const data::ItemKind kind = rows ? data::ItemKind::rows : data::ItemKind::pictures;
   if (metadata[format_key] != format_version || metadata[key_of(kind)].empty()) {
@@ -124,7 +66,8 @@ ModelDescription describe(std::map<std::string, std::string> metadata, const std
                 "bare weights become a model file with: calor convert");
   }
   ModelDescription description;
-  description.items = items_from_json(metadata[key_of(kind)], kind, file);
+  description.items = data::items_from_json(metadata[key_of(kind)], kind,
+                                            fmt::format("{}: '{}'", file, key_of(kind)));
   config::Options options;
   description.options.declare(options);
   options.load_toml(metadata[model_key], file + " (metadata)");
@@ -165,7 +108,7 @@ void save_model(const std::filesystem::path& file, const Flow& flow, const Notes
   model.declare(options);
   out.metadata[format_key] = format_version;
   out.metadata[model_key] = options.to_toml();
-  out.metadata[key_of(flow.items().kind)] = to_json(flow.items());
+  out.metadata[key_of(flow.items().kind)] = data::to_json(flow.items());
   io::write_safetensors(file, out);
 }
 

@@ -5,14 +5,18 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <array>
+#include <utility>
+
 #include "calor/core/error.h"
 #include "calor/io/safetensors.h"
+#include "calor/metric/inception.h"
+#include "calor/net/classifier_file.h"
 
 namespace calor::metric {
 namespace {
 
-constexpr std::int64_t input_side = 32;
-constexpr std::int64_t piece = 500;  // pictures at a time
+constexpr std::int64_t cifar_sides[] = {32, 32};
 
 // The shape that a tensor of the file must have; 0: any size.
 void check_shape(const io::TensorFile& file, const std::string& name,
@@ -72,6 +76,7 @@ class LeNet final : public Classifier {
   std::string name() const override { return "LeNet"; }
 
  protected:
+  at::IntArrayRef sides() const override { return cifar_sides; }
   std::vector<at::Tensor> layers_of(const at::Tensor& pictures) const override {
     const at::Tensor grey = pictures.size(1) == 1 ? pictures : pictures.mean(1, true);
     const at::Tensor c1 = at::relu(convolve(grey, "convnet.c1"));
@@ -103,6 +108,7 @@ class CifarResNet final : public Classifier {
   std::string name() const override { return fmt::format("ResNet-{}", 6 * blocks_ + 2); }
 
  protected:
+  at::IntArrayRef sides() const override { return cifar_sides; }
   std::vector<at::Tensor> layers_of(const at::Tensor& pictures) const override {
     const at::Tensor rgb = pictures.expand({-1, 3, -1, -1});
     const auto per_channel = [&](std::initializer_list<double> v) {
@@ -150,13 +156,49 @@ class CifarResNet final : public Classifier {
   int blocks_ = 0;
 };
 
+// Trained by Calor.
+class TrainedClassifier final : public Classifier {
+ public:
+  TrainedClassifier(net::LoadedClassifier loaded, std::string file)
+      : network_(std::move(loaded.network)),
+        sides_{network_->pictures().height, network_->pictures().width} {
+    const auto source = loaded.notes.find("calor.source");
+    name_ = "classifier of " + (source == loaded.notes.end() ? std::move(file) : source->second);
+  }
+  std::string name() const override { return name_; }
+
+ protected:
+  at::IntArrayRef sides() const override { return sides_; }
+  std::vector<at::Tensor> layers_of(const at::Tensor& pictures) const override {
+    const bool grey = network_->pictures().channels == 1 && pictures.size(1) > 1;
+    const at::Tensor fitting = grey ? pictures.mean(1, true)
+                                    : pictures.expand({-1, network_->pictures().channels, -1, -1});
+    return network_->layers(fitting * 2 - 1, net::Precision::fp32);
+  }
+  Reading reading_of(const at::Tensor& last) const override {
+    const at::Tensor features = net::PictureClassifier::features(last);
+    return {.features = features.to(at::kDouble), .logits = network_->logits(features)};
+  }
+
+ private:
+  std::unique_ptr<net::PictureClassifier> network_;
+  std::array<std::int64_t, 2> sides_;
+  std::string name_;
+};
+
 }  // namespace
+
+std::filesystem::path classifier_file(const std::filesystem::path& file_or_run) {
+  std::error_code ignored;
+  const bool folder = std::filesystem::is_directory(file_or_run, ignored);
+  return folder ? file_or_run / "model.safetensors" : file_or_run;
+}
 
 Reading Classifier::read(const at::Tensor& pictures) const {
   const c10::NoGradGuard no_grad;
   std::vector<at::Tensor> features;
   std::vector<at::Tensor> logits;
-  for (const at::Tensor& part : pictures.split(piece)) {
+  for (const at::Tensor& part : pictures.split(pictures_at_once())) {
     const Reading reading = reading_of(layers(part.to(at::kFloat) / 255).back());
     features.push_back(reading.features);
     logits.push_back(reading.logits);
@@ -165,20 +207,27 @@ Reading Classifier::read(const at::Tensor& pictures) const {
 }
 
 std::vector<at::Tensor> Classifier::layers(const at::Tensor& pictures) const {
-  return layers_of(at::upsample_bilinear2d(pictures, {input_side, input_side}, false));
+  return layers_of(at::upsample_bilinear2d(pictures, sides(), false));
 }
 
 std::unique_ptr<Classifier> load_classifier(const std::filesystem::path& file, at::Device device) {
   io::TensorFile weights = io::read_safetensors(file);
   io::check_finite(weights, file);
+  if (net::describes_classifier(weights.metadata)) {
+    return std::make_unique<TrainedClassifier>(net::load_classifier(weights, file.string(), device),
+                                               file.string());
+  }
   for (auto& [name, tensor] : weights.tensors) tensor = tensor.to(device, at::kFloat);
+  if (is_inception(weights)) return make_inception(weights);
   if (weights.contains("convnet.c1.weight")) return std::make_unique<LeNet>(std::move(weights));
   if (weights.contains("layer1.0.conv1.weight") && weights.contains("linear.weight")) {
     return std::make_unique<CifarResNet>(std::move(weights));
   }
-  throw Error("the weights of LeNet or of a CIFAR ResNet",
-              fmt::format("{}: neither's tensor names", file.string()),
-              "give mnist_lenet.safetensors or cifar10_resnet56.safetensors");
+  throw Error(
+      "a classifier trained by Calor, or the weights of LeNet, a CIFAR ResNet or Inception-v3",
+      fmt::format("{}: none of their tensor names", file.string()),
+      "give mnist_lenet.safetensors, cifar10_resnet56.safetensors, or a run of "
+      "calor train classifier-pictures");
 }
 
 }  // namespace calor::metric

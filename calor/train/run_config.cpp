@@ -13,6 +13,19 @@
 namespace calor::train {
 
 void TrainOptions::declare(config::Options& options) {
+  declare_loop(options);
+  options.add("train.size_by_rows", size_by_rows,
+              "choose train.steps, train.batch and mlp.width by the number of training rows");
+  coupling.declare(options);
+  solve::declare_ode(options, "push", push, false);
+  options.add("push.store", particle_store, particle_stores, "how particles lie in their file");
+  options
+      .add("train.sample_every", sample_every, {0, 1'000'000'000}, "steps",
+           "steps between sample grids; 0: none")
+      .run_only = true;
+}
+
+void TrainOptions::declare_loop(config::Options& options) {
   static constexpr config::Choice<DecayShape> decay_shapes[] = {
       {"linear", DecayShape::linear, "in a straight line"},
       {"cosine", DecayShape::cosine, "by half a period of the cosine, flat at both ends"},
@@ -46,11 +59,6 @@ void TrainOptions::declare(config::Options& options) {
   options.add("train.ema2", ema2, {0, 0.9999999}, "", "decay of the second weight average");
   net::declare_precision(options, "train.precision", precision);
   net::declare_products(options, "train.products", products);
-  options.add("train.size_by_rows", size_by_rows,
-              "choose train.steps, train.batch and mlp.width by the number of training rows");
-  coupling.declare(options);
-  solve::declare_ode(options, "push", push, false);
-  options.add("push.store", particle_store, particle_stores, "how particles lie in their file");
   options.add("train.validate_every", validate_every, {1, 1'000'000'000}, "steps",
               "steps between evaluations on the held-out rows, where there are any");
   options.add("train.keep", keep, kept,
@@ -63,10 +71,6 @@ void TrainOptions::declare(config::Options& options) {
   options
       .add("train.checkpoint_every", checkpoint_every, {1, 1'000'000'000}, "steps",
            "steps between checkpoints")
-      .run_only = true;
-  options
-      .add("train.sample_every", sample_every, {0, 1'000'000'000}, "steps",
-           "steps between sample grids; 0: none")
       .run_only = true;
   options
       .add("train.log_every", log_every, {1, 1'000'000}, "steps",
@@ -133,16 +137,30 @@ void resolve_automatic(RunConfig& config, at::Device device, const data::Dataset
   }
 }
 
+void settle_as_before(TrainOptions& wanted, const TrainOptions& before) {
+  if (wanted.precision == net::Precision::automatic) wanted.precision = before.precision;
+  if (wanted.products == net::Products::automatic) wanted.products = before.products;
+}
+
+void require_unchanged(const config::Options& before, const config::Options& wanted,
+                       const std::string& run) {
+  const auto changed = config::Options::differing_keys(before, wanted);
+  if (changed.empty()) return;
+  const std::string& key = changed.front();
+  throw usage_error(
+      fmt::format("the settings that the run in {} began with", run),
+      fmt::format("{} = {}, was {}{}", key, config::to_text(wanted.find(key)->get()),
+                  config::to_text(before.find(key)->get()),
+                  changed.size() > 1 ? fmt::format(" (and {} more)", changed.size() - 1) : ""),
+      "take another --run folder, leave the setting out, or say --override to go on with the "
+      "change");
+}
+
 RunConfig merge_for_resume(const RunConfig& stored, const RunConfig& requested,
                            bool override_changes, const std::string& run) {
   RunConfig wanted = requested;
   RunConfig before = stored;
-  if (wanted.train.precision == net::Precision::automatic) {
-    wanted.train.precision = before.train.precision;
-  }
-  if (wanted.train.products == net::Products::automatic) {
-    wanted.train.products = before.train.products;
-  }
+  settle_as_before(wanted.train, before.train);
   if (wanted.train.size_by_rows) {
     wanted.model.mlp.width = before.model.mlp.width;
     wanted.train.batch = before.train.batch;
@@ -150,18 +168,8 @@ RunConfig merge_for_resume(const RunConfig& stored, const RunConfig& requested,
     wanted.train.size_by_rows = false;
   }
   if (wanted.model.stages.from_data()) wanted.model.stages.gammas = before.model.stages.gammas;
-  const config::Options old_options = before.options();
-  const config::Options new_options = wanted.options();
-  const auto changed = config::Options::differing_keys(old_options, new_options);
-  if (changed.empty() || override_changes) return wanted;
-  const std::string& key = changed.front();
-  throw usage_error(
-      fmt::format("the settings that the run in {} began with", run),
-      fmt::format("{} = {}, was {}{}", key, config::to_text(new_options.find(key)->get()),
-                  config::to_text(old_options.find(key)->get()),
-                  changed.size() > 1 ? fmt::format(" (and {} more)", changed.size() - 1) : ""),
-      "take another --run folder, leave the setting out, or say --override to go on with the "
-      "change");
+  if (!override_changes) require_unchanged(before.options(), wanted.options(), run);
+  return wanted;
 }
 
 }  // namespace calor::train

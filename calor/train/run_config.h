@@ -56,6 +56,8 @@ struct TrainOptions {
                              solve::OdeMethod::adams};  // carries particles from stage to stage
 
   void declare(config::Options& options);
+  // Of these what any training has (Fit), not only a flow's.
+  void declare_loop(config::Options& options);
 };
 
 struct RunConfig {
@@ -83,6 +85,12 @@ void check_run(const RunConfig& config, const data::ItemSpec& items);
 // Settles what "auto" stands for on this machine and for this training set, so that the
 // saved configuration is definite.
 void resolve_automatic(RunConfig& config, at::Device device, const data::Dataset& set);
+
+// The parts of merge_for_resume that any training has: "auto" stays what it was settled to be, and
+// UsageError where a setting that changes results differs.
+void settle_as_before(TrainOptions& wanted, const TrainOptions& before);
+void require_unchanged(const config::Options& before, const config::Options& wanted,
+                       const std::string& run);
 
 // The configuration to go on with in a run folder that has one: the stored one, refused where the
 // request differs in a setting that changes results (the error names the first such key), unless

@@ -90,6 +90,27 @@ evaluate $real --reference $real --features none --order stored --reference-coun
 evaluate others --reference $real --features none --searched 0 data.size=14 >size.json && grep -q ' 14' size.json || fail "settings of the data"
 evaluate run "${few[@]}" --reference others --features none >given.json && grep -q '"split": "given"' given.json || fail "another reference"
 
+# A classifier of one's own: trained, resumed, described, used for features and classes, and no flow.
+own=(classifier-pictures data.source=$real data.size=0 data.channels=0 train.batch=16 train.checkpoint_every=2 --threads 1 --quiet)
+"$CALOR" train "${own[@]}" train.steps=4 --run reader --json >reader.json || fail "train a classifier"
+grep -q '"held_out": 0' reader.json || fail "a tenth of eight pictures is none: $(cat reader.json)"
+"$CALOR" train "${own[@]}" train.steps=4 data.validation=0.2 --run reader2 --json >reader2.json || fail "hold pictures out"
+grep -qE '"held_out": 10' reader2.json && grep -qE '"accuracy": [01]' reader2.json || fail "held out: $(cat reader2.json)"
+cp -r reader killed && rm -r killed/model.safetensors killed/checkpoints/0000000004
+"$CALOR" train "${own[@]}" train.steps=4 --run killed && cmp reader/model.safetensors killed/model.safetensors || fail "resume a classifier"
+says 'a classifier of pictures: 1 x 28 x 28' "$CALOR" info reader
+evaluate run "${few[@]}" --features reader --classifier reader >own.json || fail "evaluate with it"
+grep -q '"dimensions": 64' own.json && grep -q "classifier of $real" own.json && grep -q '"by_class"' own.json ||
+  fail "what it says: $(cat own.json)"
+expect 1 "a classifier" "$CALOR" sample reader --out never.png
+expect 2 "of a flow" "$CALOR" train hdfm-fashion-mnist data.source=$real --run reader
+expect 2 "of a classifier" "$CALOR" train classifier-mnist data.source=$real --run run
+expect 2 "of a classifier" "$CALOR" bench classifier-mnist
+expect 2 "labelled pictures" "$CALOR" train classifier-mnist data.source=two-moons --run never
+expect 2 "multiples" "$CALOR" train classifier-mnist data.source=$real classifier.groups=7 --run never
+expect 2 "train.steps" "$CALOR" train "${own[@]}" train.steps=5 --run reader
+[[ ! -e never ]] || fail "a run that could not begin left a folder"
+
 # Rows of numbers as they are, from an array and from a table.
 awk 'BEGIN { srand(1); print "a,b"; for (i = 0; i < 40; ++i) printf "%.3f,%.3f\n", rand(), rand() }' >one.csv
 awk 'BEGIN { srand(2); print "a,b"; for (i = 0; i < 60; ++i) printf "%.3f,%.3f\n", rand(), rand() + 1 }' >two.csv

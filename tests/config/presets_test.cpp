@@ -6,6 +6,7 @@
 #include "calor/data/dataset.h"
 #include "calor/flow/flow.h"
 #include "calor/solve/picture_likelihood.h"
+#include "calor/train/classifier_config.h"
 #include "calor/train/run_config.h"
 
 namespace calor::train {
@@ -15,8 +16,15 @@ namespace {
 TEST(Presets, AllAreWhole) {
   for (const auto& [name, toml] : embedded_presets()) {
     SCOPED_TRACE(std::string(name));
-    const RunConfig config = parse_config(toml, std::string(name), {});
     EXPECT_FALSE(config::preset_summary(toml).empty());
+    if (configures_classifier(toml, std::string(name))) {
+      const auto config = parse_classifier_config(toml, std::string(name), {});
+      const data::ItemSpec items{
+          .channels = 1, .height = 28, .width = 28, .class_names = {"a", "b"}};
+      EXPECT_NO_THROW(net::PictureClassifier(config.network, items));
+      continue;
+    }
+    const RunConfig config = parse_config(toml, std::string(name), {});
     data::ItemSpec items{.channels = 6, .height = 1, .width = 1, .class_names = {}};
     items.kind = data::ItemKind::rows;
     if (net::is_for_chunks(config.model.kind)) {
@@ -74,7 +82,7 @@ TEST(Presets, MethodsOfOneSetHaveEqualParameters) {
 // The other blur models and diffusion have the network, the data and the training of HDFM, whose
 // path, quantities, times and sampler are their own.
 TEST(Presets, BaselinesDifferFromHdfmInTheMethodOnly) {
-  for (const std::string set : {"fashion-mnist", "mnist"}) {
+  for (const std::string set : {"fashion-mnist", "mnist", "cifar10"}) {
     RunConfig hdfm = parse_config(config::preset("hdfm-" + set), set, {});
     const config::Options reference = hdfm.options();
     for (const std::string method : {"ihdm", "blurring", "vp"}) {
@@ -87,7 +95,8 @@ TEST(Presets, BaselinesDifferFromHdfmInTheMethodOnly) {
         const std::string group = key.substr(0, key.find('.'));
         EXPECT_TRUE(group == "path" || group == "objective" || group == "time") << key;
       }
-      const data::ItemSpec items{.channels = 1, .height = 28, .width = 28, .class_names = {}};
+      const std::int64_t side = set == "cifar10" ? 32 : 28;
+      const data::ItemSpec items{.channels = 1, .height = side, .width = side, .class_names = {}};
       EXPECT_NO_THROW(check_run(config, items));
     }
   }
@@ -95,7 +104,7 @@ TEST(Presets, BaselinesDifferFromHdfmInTheMethodOnly) {
 
 // What is published of them, read from the presets.
 TEST(Presets, BaselinesAreAsPublished) {
-  for (const std::string set : {"fashion-mnist", "mnist"}) {
+  for (const std::string set : {"fashion-mnist", "mnist", "cifar10"}) {
     const RunConfig ihdm = parse_config(config::preset("ihdm-" + set), set, {});
     EXPECT_EQ(ihdm.model.path.kind, path::PathKind::ihdm);
     EXPECT_EQ(ihdm.model.path.sigma_max, 20);

@@ -12,11 +12,14 @@ namespace calor::metric {
 namespace {
 
 // Two layers that say the picture's own channels, so that the distance is known.
+constexpr std::int64_t channels_sides[] = {32, 32};
+
 class Channels final : public Classifier {
  public:
   std::string name() const override { return "channels"; }
 
  protected:
+  at::IntArrayRef sides() const override { return channels_sides; }
   std::vector<at::Tensor> layers_of(const at::Tensor& pictures) const override {
     return {pictures, 2 * pictures};
   }

@@ -66,9 +66,7 @@ RunConfig tiny(std::int64_t steps) {
 struct Losses final : TrainObserver {
   std::vector<double> values;
   std::vector<std::string> warnings;
-  void on_step(const StageTrainer&, const StepReport& report) override {
-    values.push_back(report.loss);
-  }
+  void on_step(const Fit&, const StepReport& report) override { values.push_back(report.loss); }
   void on_warning(const std::string& text) override { warnings.push_back(text); }
 };
 
@@ -264,8 +262,8 @@ TEST(Trainer, ANonFiniteStepChangesNothing) {
   struct Poison final : TrainObserver {
     std::int64_t bad = 0;
     at::Tensor before;
-    void on_step(const StageTrainer& trainer, const StepReport& report) override {
-      const at::Tensor flat = trainer.flow().stage(0).network().parameters().flat();
+    void on_step(const Fit& trainer, const StepReport& report) override {
+      const at::Tensor flat = trainer.parameters().flat();
       if (report.bad) {
         ++bad;
         EXPECT_TRUE(at::allclose(flat, before, 0, 0, true));
