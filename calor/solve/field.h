@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <utility>
 
 namespace calor::solve {
@@ -17,6 +18,10 @@ class VelocityField {
   // v [N, d] at times t [N] and points x [N, d], of their type. For the products below to have
   // their default, x must reach v by differentiable operations.
   virtual at::Tensor velocity(const at::Tensor& t, const at::Tensor& x) const = 0;
+
+  // The field of some rows [n] (int64, CPU) of all that it was made for; none where it is the same
+  // for every row.
+  virtual std::unique_ptr<VelocityField> for_rows(const at::Tensor& /*rows*/) const { return {}; }
 
   // J w or J^T w for each direction w, whichever is cheaper: estimators of a trace take either.
   //

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <numbers>
 
 #include "calor/core/error.h"
@@ -73,6 +74,18 @@ at::Tensor variance_of_mean(const at::Tensor& integrals, const Divergence& diver
   return integrals.var(1) / static_cast<double>(k);
 }
 
+// A field of n rows, asked about some of them.
+class FieldOfRows {
+ public:
+  FieldOfRows(const VelocityField& field, const at::Tensor& rows, std::int64_t n)
+      : field_(field), own_(rows.numel() < n ? field.for_rows(rows) : nullptr) {}
+  const VelocityField& get() const { return own_ ? *own_ : field_; }
+
+ private:
+  const VelocityField& field_;
+  std::unique_ptr<VelocityField> own_;
+};
+
 // One stage for points [n, d] in float64 with `integrals` log-determinants, from left to right:
 // the state is [n, d + integrals]. The sketch of hutch++ is that of the stage's middle time.
 OdeSolution with_logdet(const VelocityField& field, const Divergence& divergence,
@@ -87,7 +100,8 @@ OdeSolution with_logdet(const VelocityField& field, const Divergence& divergence
     if (directions.defined() && rows.numel() < n) {
       mine = directions.index_select(0, rows.to(directions.device()));
     }
-    const auto value = divergence.evaluate(field, s, y.narrow(1, 0, d), mine);
+    const auto value =
+        divergence.evaluate(FieldOfRows(field, rows, n).get(), s, y.narrow(1, 0, d), mine);
     return at::cat({value.velocity, value.traces}, 1);
   };
   OdeOptions ode = options.ode;
@@ -114,8 +128,9 @@ Transported transport(Stages stages, const at::Tensor& x, Direction direction,
     at::Tensor points = x.narrow(0, first, n).to(at::kDouble);
     for (std::size_t i = 0; i < stages.size(); ++i) {
       const std::size_t stage = forwards ? i : stages.size() - 1 - i;
-      const RowDerivative f = [&](const at::Tensor& s, const at::Tensor& y, const at::Tensor&) {
-        return stages[stage]->velocity(s, y);
+      const RowDerivative f = [&](const at::Tensor& s, const at::Tensor& y,
+                                  const at::Tensor& rows) {
+        return FieldOfRows(*stages[stage], rows, n).get().velocity(s, y);
       };
       const OdeSolution solution = in_stage(stage, stages.size(), first, [&] {
         return integrate_rows(f, points, x.scalar_type(), from, to, options.ode);

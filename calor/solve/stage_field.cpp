@@ -42,12 +42,16 @@ at::Tensor StageField::items(const at::Tensor& x) const { return x.reshape(shape
 
 flow::Given StageField::given_for(std::int64_t rows) const {
   if (rows == given_.size()) return given_;
-  if (stage_.classes() == 0 && !given_.condition.defined() && rows < given_.size()) {
-    return given_.narrow(0, rows);
-  }
+  if (gives_nothing() && rows < given_.size()) return given_.narrow(0, rows);
   throw Error("all rows at once where a model has labels or conditions",
-              fmt::format("{} of {} rows", rows, given_.size()),
-              "leave the control of errors per row off");
+              fmt::format("{} of {} rows", rows, given_.size()), "ask the field of those rows");
+}
+
+std::unique_ptr<VelocityField> StageField::for_rows(const at::Tensor& rows) const {
+  if (gives_nothing()) return {};
+  auto field = std::make_unique<StageField>(*this);
+  field->given_ = given_.select(rows);
+  return field;
 }
 
 // dx/ds = -dz/dt at t = 1 - s.

@@ -12,14 +12,15 @@ namespace calor::solve {
 class StageField final : public VelocityField {
  public:
   // Items [N, channels, height, width] are rows of all their numbers. `given` belongs to the rows
-  // that the field is asked about: all of them, in order; any number of rows may be asked about
-  // where nothing is given (no classes, no condition). `t_eps`: s is taken as
-  // at least this where the network predicts the clean item; a network that predicts the velocity
-  // needs none. The stage must outlive this.
+  // that the field is asked about: all of them, in order (for_rows() makes the field of some); any
+  // number of rows may be asked about where nothing is given (no classes, no condition). `t_eps`: s
+  // is taken as at least this where the network predicts the clean item; a network that predicts
+  // the velocity needs none. The stage must outlive this.
   StageField(const flow::Stage& stage, at::IntArrayRef item_shape, flow::Given given, double t_eps,
              flow::GuidanceOptions guidance = {});
 
   at::Tensor velocity(const at::Tensor& s, const at::Tensor& x) const override;
+  std::unique_ptr<VelocityField> for_rows(const at::Tensor& rows) const override;
   Products with_products(const at::Tensor& s, const at::Tensor& x,
                          const at::Tensor& directions) const override;
   std::pair<at::Tensor, at::Tensor> with_divergence(const at::Tensor& s,
@@ -29,6 +30,7 @@ class StageField final : public VelocityField {
   double s_min() const { return stage_.least_s(t_eps_); }
 
  private:
+  bool gives_nothing() const { return stage_.classes() == 0 && !given_.condition.defined(); }
   at::Tensor items(const at::Tensor& x) const;
   at::Tensor velocity_of(const at::Tensor& s, const at::Tensor& x, const flow::Given& given) const;
   // Many rows a few at a time, one thread each.

@@ -4,7 +4,10 @@
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "calor/flow/flow.h"
+#include "calor/solve/log_density.h"
 #include "tests/support/threads.h"
 
 namespace calor::solve {
@@ -85,6 +88,40 @@ TEST(StageField, AChainsNetworkIsTheFieldItself) {
   const at::Tensor said = network.forward({.z = x.view({7, 3, 1, 1}), .t = s, .y = given.labels});
   EXPECT_LE((field.velocity(s, x) - said.view({7, 3})).abs().max().item<double>(), 1e-6);
   EXPECT_EQ(field.s_min(), 0);
+}
+
+// With step sizes of their own rows arrive one after another, and those that are left keep what
+// they are given: each one's density is the one it has alone, though the rows beside it have other
+// conditions and need other steps. fp64, tolerances of 1e-8: equal to the rounding of a product
+// whose rows are cut in another way.
+TEST(StageField, RowsKeepTheirConditions) {
+  data::ItemSpec spec = rows_of(3);
+  spec.condition_width = 2;
+  flow::Flow flow(options_for(objective::Quantity::v, false), spec, at::kCPU);
+  net::Parameters& parameters = flow.stage(0).network().parameters();
+  parameters.initialise(random_key(5, RandomUse::test));
+  parameters.flatten(at::kCPU, at::kDouble);
+  const auto generator = at::detail::createCPUGenerator(3);
+  parameters.flat().add_(0.1 * at::randn(parameters.flat().sizes(), generator));
+  const at::Tensor x =
+      at::randn({6, 3}, generator, at::kDouble) * at::tensor({.1, 1., 4., 2., .5, 3.}).view({6, 1});
+  const flow::Given given{.labels = at::zeros({6}, at::kLong),
+                          .condition = 3 * at::randn({6, 2}, generator)};
+  const LogDensityOptions options{
+      .transport = {.ode = {.rtol = 1e-8, .atol = 1e-8, .per_row = true}}};
+  const auto density_of = [&](const at::Tensor& points, const flow::Given& own) {
+    const StageField field(flow.stage(0), {3, 1, 1}, own, 0);
+    const VelocityField* const stages[] = {&field};
+    return log_density(stages, points, options).log_density;
+  };
+  const at::Tensor together = density_of(x, given);
+  for (std::int64_t i = 0; i < 6; ++i) {
+    const at::Tensor alone = density_of(x.narrow(0, i, 1), given.narrow(i, 1));
+    EXPECT_NEAR(together[i].item<double>(), alone.item<double>(), 1e-10) << i;
+  }
+  // The conditions matter: with another row's the density is another.
+  const at::Tensor other = density_of(x.narrow(0, 0, 1), given.narrow(1, 1));
+  EXPECT_GT(std::abs(together[0].item<double>() - other.item<double>()), 1e-3);
 }
 
 // Networks of pictures see many rows a few at a time. Which rows lie beside a row changes its
