@@ -41,7 +41,7 @@ void TrainOptions::declare_loop(config::Options& options) {
   options.add("train.parts", parts, {1, 1024}, "parts",
               "parts of the batch that are computed side by side, one thread each, which is faster "
               "than all threads in one small batch; 1: all threads in the whole batch, as always "
-              "on a GPU, with dropout and for students");
+              "on a GPU, with dropout, with optimal transport and for students");
   options.add("train.lr", lr, {0, 10}, "", "learning rate after warm-up");
   options.add("train.warmup", warmup, {0, 100'000'000}, "steps", "linear warm-up");
   options.add("train.decay", decay, {0, 1}, "share",

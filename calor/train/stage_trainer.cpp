@@ -132,9 +132,11 @@ at::Tensor StageTrainer::lesson_loss(const data::Batch& batch, std::int64_t star
 }
 
 // Only what touches nothing in common can run side by side: dropout draws from the device's one
-// generator, and a lesson may put other weights in place for a while.
+// generator, a lesson may put other weights in place for a while, and optimal transport pairs the
+// examples of a whole batch.
 bool StageTrainer::parts_are_independent() const {
-  return !task_.lesson && dropout_of(config_.model) == 0;
+  return !task_.lesson && dropout_of(config_.model) == 0 &&
+         config_.train.coupling.coupling == path::Coupling::independent;
 }
 
 void StageTrainer::on_saved() {

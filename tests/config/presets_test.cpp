@@ -102,6 +102,21 @@ TEST(Presets, BaselinesDifferFromHdfmInTheMethodOnly) {
   }
 }
 
+// Optimal transport is flow matching but for the pairs.
+TEST(Presets, OptimalTransportDiffersInTheCouplingOnly) {
+  for (const std::string set : {"rose", "table", "fashion-mnist"}) {
+    SCOPED_TRACE(set);
+    RunConfig fm = parse_config(config::preset("fm-" + set), set, {});
+    RunConfig ot = parse_config(config::preset("ot-" + set), set, {});
+    const config::Options before = fm.options();
+    const config::Options after = ot.options();
+    for (const auto& key : config::Options::differing_keys(before, after)) {
+      EXPECT_TRUE(key == "path.coupling" || key == "train.parts") << key;
+    }
+    EXPECT_EQ(ot.train.coupling.coupling, path::Coupling::optimal_transport);
+  }
+}
+
 // What is published of them, read from the presets.
 TEST(Presets, BaselinesAreAsPublished) {
   for (const std::string set : {"fashion-mnist", "mnist", "cifar10"}) {

@@ -238,17 +238,24 @@ TEST(Trainer, PartsSideBySideDoNotDependOnThreads) {
   }
 }
 
-// Dropout draws from one generator, so its parts are not computed side by side.
-TEST(Trainer, DropoutKeepsTheBatchInOnePart) {
-  RunConfig config = tiny(4);
-  const auto weights_of = [&](std::int64_t parts) {
+// Dropout draws from one generator, and optimal transport pairs the whole batch: parts are not
+// computed side by side.
+TEST(Trainer, SomeBatchesStayInOnePart) {
+  const auto weights_of = [&](RunConfig config, std::int64_t parts) {
     config.train.parts = parts;
     Folder folder;
     Losses losses;
     train(config, folder.path(), losses);
     return bytes_of(folder.path() / "checkpoints/0000000004/weights.safetensors");
   };
-  EXPECT_TRUE(weights_of(1) == weights_of(3));  // bytes, not to be printed
+  const RunConfig dropout = tiny(4);
+  EXPECT_TRUE(weights_of(dropout, 1) == weights_of(dropout, 3));  // bytes, not to be printed
+  RunConfig paired = tiny(4);
+  paired.model.net.dropout = 0;
+  const auto unpaired = weights_of(paired, 1);
+  paired.train.coupling.coupling = path::Coupling::optimal_transport;
+  EXPECT_TRUE(weights_of(paired, 1) == weights_of(paired, 3));
+  EXPECT_FALSE(weights_of(paired, 1) == unpaired);
 }
 
 TEST(Trainer, ANonFiniteStepChangesNothing) {
