@@ -4,15 +4,20 @@
 //
 //     build/bench/policy_latency [--precision auto|fp32|bf16] [--decisions 50] [--weights FILE.npz]
 //
-// Prints a line "nfe N median p99 longest" in milliseconds for each. --weights writes the weights,
-// an input and the network's answer instead of timing: bench/peers/policy_latency.py takes them and
-// compares (bench/compare_policy.sh).
+// Prints a line "nfe N median p99 longest" in milliseconds for each, and after it, as "machine N
+// ..", the same of arithmetic alone that takes as long where nothing interrupts it: what the
+// machine itself adds to the tail, whatever the program. --weights writes the weights, an input and
+// the network's answer instead of timing: bench/peers/policy_latency.py takes them and compares
+// (bench/compare_policy.sh).
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 
@@ -61,7 +66,19 @@ std::shared_ptr<policy::Policy> published_policy(net::Precision precision) {
   return policy;
 }
 
-void time_decisions(const std::shared_ptr<policy::Policy>& policy, std::int64_t nfe, int count) {
+// Prints the milliseconds' median, 99th percentile and longest; returns the median.
+double print_times(const char* name, std::int64_t nfe, std::vector<double> times) {
+  std::ranges::sort(times);
+  const auto at = [&](double share) {
+    return times[static_cast<std::size_t>(share * static_cast<double>(times.size() - 1))];
+  };
+  std::printf("%s %ld %.3f %.3f %.3f\n", name, static_cast<long>(nfe), at(0.5), at(0.99),
+              times.back());
+  std::fflush(stdout);
+  return at(0.5);
+}
+
+double time_decisions(const std::shared_ptr<policy::Policy>& policy, std::int64_t nfe, int count) {
   policy->sampling.solver.steps = nfe;
   policy::Controller controller(policy);
   controller.reset(0);
@@ -75,12 +92,33 @@ void time_decisions(const std::shared_ptr<policy::Policy>& policy, std::int64_t 
   std::vector<double> times;
   for (const auto& decision : controller.decisions()) times.push_back(1e3 * decision.seconds);
   times.erase(times.begin(), times.begin() + 3);  // to warm up
-  std::ranges::sort(times);
-  const auto at = [&](double share) {
-    return times[static_cast<std::size_t>(share * static_cast<double>(times.size() - 1))];
-  };
-  std::printf("nfe %ld %.3f %.3f %.3f\n", static_cast<long>(nfe), at(0.5), at(0.99), times.back());
-  std::fflush(stdout);
+  return print_times("nfe", nfe, std::move(times));
+}
+
+// Arithmetic in registers, on each thread.
+double timed_arithmetic(std::uint64_t rounds) {
+  const auto start = std::chrono::steady_clock::now();
+  at::parallel_for(0, at::get_num_threads(), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t thread = begin; thread < end; ++thread) {
+      auto x = static_cast<std::uint64_t>(thread);
+      for (std::uint64_t i = 0; i < rounds; ++i)
+        x = x * 6364136223846793005U + 1442695040888963407U;
+      volatile std::uint64_t kept = x;
+      static_cast<void>(kept);
+    }
+  });
+  const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - start;
+  return taken.count();
+}
+
+void time_machine(std::int64_t nfe, double milliseconds, int count) {
+  constexpr std::uint64_t trial = 1'000'000;
+  double fastest = timed_arithmetic(trial);
+  for (int i = 0; i < 20; ++i) fastest = std::min(fastest, timed_arithmetic(trial));
+  const auto rounds = static_cast<std::uint64_t>(milliseconds / fastest * trial);
+  std::vector<double> times;
+  for (int i = 0; i < count; ++i) times.push_back(timed_arithmetic(rounds));
+  print_times("machine", nfe, std::move(times));
 }
 
 void write_weights(const policy::Policy& policy, const std::filesystem::path& file) {
@@ -124,7 +162,9 @@ int main(int argc, char** argv) try {
   }
   std::printf("precision %s\n",
               policy->precision() == calor::net::Precision::bf16 ? "bf16" : "fp32");
-  for (const std::int64_t nfe : {1, 2, 4}) time_decisions(policy, nfe, decisions);
+  for (const std::int64_t nfe : {1, 2, 4}) {
+    time_machine(nfe, time_decisions(policy, nfe, decisions), decisions);
+  }
   return 0;
 } catch (const calor::Error& error) {
   std::fprintf(stderr, "%s\n", error.what());
