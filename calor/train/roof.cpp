@@ -106,11 +106,10 @@ void note_convolution(c10::ArrayRef<const c10::IValue> inputs) {
   const at::Tensor& x = inputs[0].toTensor();
   const at::Tensor& weight = inputs[1].toTensor();
   const Geometry g(inputs, 3);
-  double places = elements(x.sizes().vec()) / static_cast<double>(x.size(1));
+  double flops = convolution_flops(weight, x);
   for (std::size_t i = 0; i < g.stride.size() && !g.transposed; ++i) {
-    places /= static_cast<double>(g.stride[i]);
+    flops /= static_cast<double>(g.stride[i]);
   }
-  const double flops = 2 * elements(weight.sizes().vec()) * places;
   note("convolution", x, weight, flops, [left = Factor(x), right = Factor(weight), g] {
     return std::function<void()>([x = left.ones(), w = right.ones(), g] {
       at::convolution(x, w, {}, g.stride, g.padding, g.dilation, g.transposed, g.output_padding,
@@ -188,6 +187,13 @@ ProductRecorder::~ProductRecorder() {
   at::removeCallback(handle);
   delete notes;
   notes = nullptr;
+}
+
+std::vector<Product> ProductRecorder::noted() const {
+  const std::lock_guard lock(notes->mutex);
+  std::vector<Product> products;
+  for (const auto& [key, noted] : notes->noted) products.push_back(noted.product);
+  return products;
 }
 
 std::vector<Product> ProductRecorder::time_alone(int repeats) {

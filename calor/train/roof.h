@@ -29,8 +29,10 @@ class ProductRecorder {
   ProductRecorder(const ProductRecorder&) = delete;
   ProductRecorder& operator=(const ProductRecorder&) = delete;
 
-  // Those so far; each is repeated alone, on factors of ones of the same sizes, strides, type and
-  // device, and the fastest of `repeats` counts. The most expensive first.
+  // Those so far, without their seconds.
+  std::vector<Product> noted() const;
+  // The same with seconds: each is repeated alone, on factors of ones of the same sizes, strides,
+  // type and device, and the fastest of `repeats` counts. The most expensive first.
   std::vector<Product> time_alone(int repeats = 5);
 };
 

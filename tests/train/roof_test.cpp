@@ -23,8 +23,14 @@ TEST(ProductRecorder, NotesEachShapeWithItsCountAndOperations) {
   for (int i = 0; i < 3; ++i) at::mm(a, b);
   at::linear(at::randn({5, 16}), at::randn({7, 16}), at::randn({7}));
   at::bmm(at::randn({2, 3, 4}), at::randn({2, 4, 5}));
+  const auto noted = recorder.noted();
   const auto products = recorder.time_alone(1);
   ASSERT_EQ(products.size(), 3U);
+  ASSERT_EQ(noted.size(), 3U);
+  for (const Product& product : noted) {
+    EXPECT_EQ(find(products, product.kind, product.left).flops, product.flops);
+    EXPECT_EQ(product.seconds, 0);
+  }
   const Product& thrice = find(products, "product", {8, 16});
   EXPECT_EQ(thrice.count, 3);
   EXPECT_EQ(thrice.right, (std::vector<std::int64_t>{16, 4}));
