@@ -142,8 +142,7 @@ nlohmann::ordered_json run_distill(const Globals& globals, DistillArguments a) {
   check(a.options);
   if (!a.perceptual.empty()) {
     a.options.distance = distill::perceptual_distance(
-        metric::load_classifier(metric::classifier_file(a.perceptual), device),
-        teacher.flow->items());
+        metric::load_classifier(flow::model_file_of(a.perceptual), device), teacher.flow->items());
   }
   train::RunConfig config = student_config(teacher, a, file);
   // Both in the products that the teacher was trained in, or train.precision says.

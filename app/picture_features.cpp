@@ -9,6 +9,7 @@
 
 #include "calor/core/error.h"
 #include "calor/data/user_folders.h"
+#include "calor/flow/model_file.h"
 
 namespace calor::app {
 namespace {
@@ -43,7 +44,7 @@ std::vector<fs::path> files_of(const EvaluateArguments& a) {
     throw usage_error("--features none alone, or files", "both", "evaluate twice");
   }
   std::vector<fs::path> files;
-  for (const auto& name : a.features) files.push_back(metric::classifier_file(name));
+  for (const auto& name : a.features) files.push_back(flow::model_file_of(name));
   return files;
 }
 
@@ -82,7 +83,7 @@ FeatureReader::FeatureReader(const EvaluateArguments& a) : cache_(cache_folder(a
     }
   }
   if (!a.classifier.empty()) {
-    const fs::path file = metric::classifier_file(a.classifier);
+    const fs::path file = flow::model_file_of(a.classifier);
     classes_ = {.file = file, .classifier = metric::load_classifier(file)};
   }
 }

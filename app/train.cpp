@@ -38,19 +38,13 @@ struct TrainArguments {
 // definite and stored.
 train::RunConfig settle(const TrainArguments& arguments, const TrainRequest& request,
                         at::Device device, const data::Dataset& set) {
-  const fs::path file = request.run / "config.toml";
   train::RunConfig config = request.config;
-  if (is_run_folder(request.run)) {
-    const std::string text = io::read_text(file);
-    require_usage(!train::configures_classifier(text, file.string()), "the run folder of a flow",
-                  file.string() + ": that of a classifier", "take another --run folder");
-    const auto stored = train::parse_config(text, file.string(), {});
-    config = train::merge_for_resume(stored, request.config, arguments.override_changes,
-                                     request.run.string());
+  if (const auto stored = stored_request(request.run, Trains::flow)) {
+    config = train::merge_for_resume(train::parse_config(stored->toml, stored->origin, {}), config,
+                                     arguments.override_changes, request.run.string());
   }
   train::resolve_automatic(config, device, set);
-  io::write_file_atomically(
-      file, "# The settings of this run, as they were resolved.\n" + config.options().to_toml());
+  store_settings(request.run, config.options());
   return config;
 }
 

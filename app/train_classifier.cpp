@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "app/run_lock.h"
 #include "app/train_observer.h"
 #include "calor/core/error.h"
@@ -16,24 +14,17 @@
 namespace calor::app {
 namespace {
 
-namespace fs = std::filesystem;
-
 // The configuration to train with: the stored one where the run has begun, else the request made
 // definite and stored.
 train::ClassifierConfig settle(const RequestText& request, train::ClassifierConfig config,
                                bool override_changes, at::Device device) {
-  const fs::path file = request.run / "config.toml";
-  if (is_run_folder(request.run)) {
-    const std::string text = io::read_text(file);
-    require_usage(train::configures_classifier(text, file.string()),
-                  "the run folder of a classifier", file.string() + ": that of a flow",
-                  "take another --run folder");
-    const auto stored = train::parse_classifier_config(text, file.string(), {});
-    config = train::merge_for_resume(stored, config, override_changes, request.run.string());
+  if (const auto stored = stored_request(request.run, Trains::classifier)) {
+    config =
+        train::merge_for_resume(train::parse_classifier_config(stored->toml, stored->origin, {}),
+                                config, override_changes, request.run.string());
   }
-  train::resolve_automatic(config, device);
-  io::write_file_atomically(
-      file, "# The settings of this run, as they were resolved.\n" + config.options().to_toml());
+  train::resolve_automatic(config.train, device);
+  store_settings(request.run, config.options());
   return config;
 }
 
@@ -66,7 +57,6 @@ nlohmann::ordered_json train_classifier(const Globals& globals, const RequestTex
   const auto trainer = train::ClassifierTrainer::make(config, data, request.run, device, reporter);
   const train::Outcome outcome = trainer->run();
   reporter.finish();
-  const double accuracy = trainer->accuracy();
   if (outcome == train::Outcome::interrupted) {
     say(globals, fmt::format("stopped and saved at step {}; the same command goes on from there",
                              reporter.step()));
@@ -74,7 +64,7 @@ nlohmann::ordered_json train_classifier(const Globals& globals, const RequestTex
     say(globals, fmt::format("trained: {}{}", trainer->file().string(),
                              held_out > 0 ? fmt::format("; reads {:.2f} % of held-out pictures "
                                                         "right",
-                                                        100 * accuracy)
+                                                        100 * trainer->accuracy())
                                           : std::string()));
     say(globals, fmt::format("use it: calor evaluate SAMPLES --features {0} --classifier {0}",
                              request.run.string()));
@@ -86,7 +76,7 @@ nlohmann::ordered_json train_classifier(const Globals& globals, const RequestTex
           {"loss_average", reporter.loss()},
           {"images_per_second", reporter.items_per_second()},
           {"held_out", held_out},
-          {"accuracy", accuracy},
+          {"accuracy", trainer->accuracy()},
           {"model", trainer->file().string()}};
 }
 

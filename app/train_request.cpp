@@ -11,6 +11,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+fs::path config_file(const fs::path& run) { return run / "config.toml"; }
+
 // A text in TOML's spelling.
 std::string toml_text(const std::string& text) { return config::to_text(config::Value{text}); }
 
@@ -35,7 +37,24 @@ std::vector<std::string> with_data(const std::vector<std::string>& words) {
 
 bool is_run_folder(const fs::path& path) {
   std::error_code ignored;
-  return fs::exists(path / "config.toml", ignored);
+  return fs::exists(config_file(path), ignored);
+}
+
+std::optional<RequestText> stored_request(const fs::path& run, Trains wanted) {
+  if (!is_run_folder(run)) return std::nullopt;
+  const std::string file = config_file(run).string();
+  RequestText stored{io::read_text(file), file, {}, run};
+  const bool classifier = train::configures_classifier(stored.toml, file);
+  require_usage(classifier == (wanted == Trains::classifier),
+                classifier ? "the run folder of a flow" : "the run folder of a classifier",
+                file + (classifier ? ": that of a classifier" : ": that of a flow"),
+                "take another --run folder");
+  return stored;
+}
+
+void store_settings(const fs::path& run, const config::Options& options) {
+  io::write_file_atomically(
+      config_file(run), "# The settings of this run, as they were resolved.\n" + options.to_toml());
 }
 
 RequestText read_request(const std::string& source, const std::vector<std::string>& settings,
@@ -44,7 +63,7 @@ RequestText read_request(const std::string& source, const std::vector<std::strin
   const fs::path path = source;
   const std::vector<std::string> words = with_data(settings);
   if (is_run_folder(path)) {
-    const std::string file = (path / "config.toml").string();
+    const std::string file = config_file(path).string();
     return {io::read_text(file), file, words, run.empty() ? path : fs::path(run)};
   }
   const bool file = path.extension() == ".toml" || fs::is_regular_file(path, ignored);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,5 +35,12 @@ TrainRequest read_train_request(const RequestText& request);
 
 // Whether a folder holds a run that has begun.
 bool is_run_folder(const std::filesystem::path& path);
+
+// The settings that a run folder began with, as `origin` has them; none where it has not begun.
+// UsageError where they are those of the other kind of training.
+enum class Trains { flow, classifier };
+std::optional<RequestText> stored_request(const std::filesystem::path& run, Trains wanted);
+// Writes them.
+void store_settings(const std::filesystem::path& run, const config::Options& options);
 
 }  // namespace calor::app

@@ -32,15 +32,17 @@ inline data::ItemSpec pictures_of(std::int64_t channels, std::int64_t side) {
           .class_names = std::vector<std::string>(10, "class")};
 }
 
-// Weights drawn, gradient allocated.
+// Weights of every stage drawn, gradients allocated.
 inline flow::Flow ready_flow(const flow::ModelOptions& options, const data::ItemSpec& pictures,
                              net::Precision precision, at::Device device = at::kCPU) {
   flow::Flow flow(options, pictures, device);
-  net::Network& network = flow.stage(0).network();
-  network.set_precision(precision);
-  network.parameters().initialise(random_key(0, RandomUse::test));
-  network.parameters().flatten(device);
-  network.parameters().allocate_gradient();
+  for (std::size_t n = 0; n < flow.size(); ++n) {
+    net::Network& network = flow.stage(n).network();
+    network.set_precision(precision);
+    network.parameters().initialise(random_key(n, RandomUse::test));
+    network.parameters().flatten(device);
+    network.parameters().allocate_gradient();
+  }
   return flow;
 }
 

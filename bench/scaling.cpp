@@ -22,6 +22,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include "bench/picture_step.h"
 #include "calor/core/device.h"
@@ -48,6 +49,13 @@ struct Point {
   double rate() const { return flops / seconds; }
 };
 
+std::function<void()> steps_of(flow::Flow own, bench::Example example) {
+  auto flow = std::make_shared<flow::Flow>(std::move(own));
+  auto state = std::make_shared<train::OptimiserState>(
+      train::OptimiserState::start(flow->stage(0).network().parameters().flat()));
+  return [=] { bench::one_step(*flow, *state, example); };
+}
+
 // A training step of JiT (width 128, depth 4 unless varied), fp32.
 struct Picture {
   std::int64_t width = 128, depth = 4, side = 28, batch = 16;
@@ -61,12 +69,8 @@ std::function<void()> picture_step(const Picture& p) {
   options.net.heads = p.width / 32;
   options.net.refine = 16;
   const data::ItemSpec pictures = bench::pictures_of(1, p.side);
-  auto flow =
-      std::make_shared<flow::Flow>(bench::ready_flow(options, pictures, net::Precision::fp32));
-  auto state = std::make_shared<train::OptimiserState>(
-      train::OptimiserState::start(flow->stage(0).network().parameters().flat()));
-  const bench::Example example = bench::random_example(p.batch, pictures);
-  return [=] { bench::one_step(*flow, *state, example); };
+  return steps_of(bench::ready_flow(options, pictures, net::Precision::fp32),
+                  bench::random_example(p.batch, pictures));
 }
 
 // A chain of perceptrons 256 x 4 on rows of d numbers; one stage where `steps` is 0.
@@ -80,24 +84,14 @@ flow::Flow row_flow(std::int64_t d, std::int64_t steps) {
   options.stages.gammas = std::vector<double>(static_cast<std::size_t>(steps), 0.3);
   data::ItemSpec rows{.channels = d, .height = 1, .width = 1, .class_names = {}};
   rows.kind = data::ItemKind::rows;
-  flow::Flow flow(options, rows, at::kCPU);
-  for (std::size_t n = 0; n < flow.size(); ++n) {
-    net::Parameters& parameters = flow.stage(n).network().parameters();
-    parameters.initialise(random_key(n, RandomUse::test));
-    parameters.flatten(at::kCPU);
-    parameters.allocate_gradient();
-  }
-  return flow;
+  return bench::ready_flow(options, rows, net::Precision::fp32);
 }
 
 std::function<void()> row_step(std::int64_t d) {
-  auto flow = std::make_shared<flow::Flow>(row_flow(d, 0));
-  auto state = std::make_shared<train::OptimiserState>(
-      train::OptimiserState::start(flow->stage(0).network().parameters().flat()));
-  const data::ItemSpec& rows = flow->items();
-  bench::Example example = bench::random_example(1000, rows);
+  flow::Flow flow = row_flow(d, 0);
+  bench::Example example = bench::random_example(1000, flow.items());
   example.y = at::zeros({1000}, at::kLong);
-  return [=] { bench::one_step(*flow, *state, example); };
+  return steps_of(std::move(flow), std::move(example));
 }
 
 // Two steps of Runge and Kutta through each stage, the trace of the Jacobian exactly.

@@ -188,12 +188,6 @@ class TrainedClassifier final : public Classifier {
 
 }  // namespace
 
-std::filesystem::path classifier_file(const std::filesystem::path& file_or_run) {
-  std::error_code ignored;
-  const bool folder = std::filesystem::is_directory(file_or_run, ignored);
-  return folder ? file_or_run / "model.safetensors" : file_or_run;
-}
-
 Reading Classifier::read(const at::Tensor& pictures) const {
   const c10::NoGradGuard no_grad;
   std::vector<at::Tensor> features;

@@ -40,9 +40,6 @@ class Classifier {
   virtual Reading reading_of(const at::Tensor& last) const = 0;
 };
 
-// The model file of a run folder, or the file itself.
-std::filesystem::path classifier_file(const std::filesystem::path& file_or_run);
-
 // LeNet (features: 84-d after ReLU; 32 x 32 pixels), ResNet-20, -56, ... (64-d pooled; 32 x 32),
 // Inception-v3 (inception.h) or one trained by Calor (its last width, pooled; the sides that it was
 // trained on), told apart by metadata and the tensors' names. Error where the file is none of them.

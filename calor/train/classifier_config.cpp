@@ -36,9 +36,4 @@ ClassifierConfig merge_for_resume(const ClassifierConfig& stored, const Classifi
   return wanted;
 }
 
-void resolve_automatic(ClassifierConfig& config, at::Device device) {
-  config.train.precision = net::resolve(config.train.precision, device);
-  config.train.products = net::resolve(config.train.products);
-}
-
 }  // namespace calor::train

@@ -31,11 +31,10 @@ struct ClassifierConfig {
 // Whether a TOML text configures a classifier: it has a section [classifier].
 bool configures_classifier(std::string_view toml, const std::string& origin);
 
-// As parse_config, merge_for_resume and resolve_automatic (run_config.h) for flows.
+// As parse_config and merge_for_resume (run_config.h) for flows.
 ClassifierConfig parse_classifier_config(std::string_view toml, const std::string& origin,
                                          const std::vector<std::string>& settings);
 ClassifierConfig merge_for_resume(const ClassifierConfig& stored, const ClassifierConfig& requested,
                                   bool override_changes, const std::string& run);
-void resolve_automatic(ClassifierConfig& config, at::Device device);
 
 }  // namespace calor::train

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <utility>
 
 #include "calor/net/classifier_file.h"
@@ -86,8 +85,7 @@ at::Tensor ClassifierTrainer::batch_loss(const data::Batch& batch, std::int64_t 
                                 training ? config_.smoothing : 0);
 }
 
-double ClassifierTrainer::accuracy() {
-  if (!held_out_) return NAN;
+double ClassifierTrainer::measure_accuracy() {
   const c10::NoGradGuard no_grad;
   const SwappedWeights kept(network_->parameters().flat(), final_weights());
   std::int64_t right = 0;
@@ -106,7 +104,10 @@ double ClassifierTrainer::accuracy() {
 
 void ClassifierTrainer::on_saved() {
   net::ClassifierNotes notes = notes_of(config_, progress().step);
-  if (held_out_ && is_finished()) notes["calor.accuracy"] = fmt::format("{:.6g}", accuracy());
+  if (held_out_ && is_finished()) {
+    accuracy_ = measure_accuracy();
+    notes["calor.accuracy"] = fmt::format("{:.6g}", accuracy_);
+  }
   net::save_classifier(file(), *network_, final_weights(), notes);
 }
 

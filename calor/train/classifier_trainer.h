@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <string>
 
@@ -21,9 +22,9 @@ class ClassifierTrainer final : public Fit {
                                                  const std::filesystem::path& folder,
                                                  at::Device device, TrainObserver& observer);
 
-  // The share of the held-out pictures that the weights to keep read as their class; NaN where none
-  // are held out.
-  double accuracy();
+  // The share of the held-out pictures that the weights to keep read as their class; NaN before the
+  // last step and where none are held out.
+  double accuracy() const { return accuracy_; }
 
   // Where the model is.
   std::filesystem::path file() const;
@@ -39,9 +40,12 @@ class ClassifierTrainer final : public Fit {
                     const data::HeldOut& data, const std::filesystem::path& folder,
                     at::Device device, TrainObserver& observer);
 
+  double measure_accuracy();
+
   ClassifierConfig config_;
   std::unique_ptr<net::PictureClassifier> network_;
   std::shared_ptr<const data::Dataset> held_out_;
+  double accuracy_ = std::numeric_limits<double>::quiet_NaN();
 };
 
 // Each picture [N, C, H, W] moved by up to `most` pixels along either side, as its key says; what

@@ -126,9 +126,13 @@ void size_by_rows(RunConfig& config, std::int64_t rows) {
 
 }  // namespace
 
+void resolve_automatic(TrainOptions& options, at::Device device) {
+  options.precision = net::resolve(options.precision, device);
+  options.products = net::resolve(options.products);
+}
+
 void resolve_automatic(RunConfig& config, at::Device device, const data::Dataset& set) {
-  config.train.precision = net::resolve(config.train.precision, device);
-  config.train.products = net::resolve(config.train.products);
+  resolve_automatic(config.train, device);
   if (config.train.size_by_rows) size_by_rows(config, set.size());
   auto& stages = config.model.stages;
   if (stages.from_data()) {

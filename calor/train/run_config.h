@@ -86,6 +86,9 @@ void check_run(const RunConfig& config, const data::ItemSpec& items);
 // saved configuration is definite.
 void resolve_automatic(RunConfig& config, at::Device device, const data::Dataset& set);
 
+// The part of resolve_automatic that any training has.
+void resolve_automatic(TrainOptions& options, at::Device device);
+
 // The parts of merge_for_resume that any training has: "auto" stays what it was settled to be, and
 // UsageError where a setting that changes results differs.
 void settle_as_before(TrainOptions& wanted, const TrainOptions& before);

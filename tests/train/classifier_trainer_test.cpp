@@ -67,7 +67,7 @@ TEST(ClassifierTrainer, LearnsAndIsRead) {
   const auto trainer = ClassifierTrainer::make(tiny(60), data, folder.path(), at::kCPU, silent);
   EXPECT_EQ(trainer->run(), Outcome::finished);
   EXPECT_EQ(trainer->accuracy(), 1);
-  const auto classifier = metric::load_classifier(metric::classifier_file(folder.path()));
+  const auto classifier = metric::load_classifier(flow::model_file_of(folder.path()));
   data::Batch batch;
   for (std::int64_t i = 0; i < 40; ++i) batch.indices.push_back(i);
   data.held_out->fill(batch, 0, 0, false);
