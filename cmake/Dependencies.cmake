@@ -25,7 +25,10 @@ calor_needs(xxHash)
 calor_needs(Blosc)
 calor_needs(Chipmunk)
 calor_needs(GIF)
-# Optional: the build settles it by CALOR_HDF5, calorConfig.cmake as the library was built.
+# Optional: the build settles them, calorConfig.cmake as the library was built.
 if(CALOR_HAS_HDF5)
   calor_needs(HDF5C)
+endif()
+if(CALOR_HAS_GPU_KERNELS)
+  calor_needs(CUDAToolkit)
 endif()

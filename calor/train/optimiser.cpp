@@ -7,16 +7,13 @@
 #include <cmath>
 #include <numbers>
 
+#include "calor/net/kernels/gpu/launch.h"
+#include "calor/train/adamw_task.h"
+
 namespace calor::train {
 namespace {
 
-constexpr double epsilon = 1e-8;
-
-struct Factors {
-  float gradient_scale, beta1, beta2, step_size, inverse_sqrt_correction2, keep, ema, ema2;
-};
-
-Factors factors_of(double gradient_scale, const OptimiserSettings& s, std::int64_t updates) {
+AdamwFactors factors_of(double gradient_scale, const OptimiserSettings& s, std::int64_t updates) {
   const auto n = static_cast<double>(updates);  // this one included
   const double ramp = (1 + n) / (10 + n);
   return {.gradient_scale = static_cast<float>(gradient_scale),
@@ -29,36 +26,32 @@ Factors factors_of(double gradient_scale, const OptimiserSettings& s, std::int64
           .ema2 = static_cast<float>(std::min(s.ema2, ramp))};
 }
 
-void update_on_cpu(at::Tensor& weights, const at::Tensor& gradient, const Factors& f,
-                   OptimiserState& state) {
-  auto* w = weights.data_ptr<float>();
-  const auto* g = gradient.const_data_ptr<float>();
-  auto* m = state.first_moment.data_ptr<float>();
-  auto* v = state.second_moment.data_ptr<float>();
-  auto* a = state.ema.data_ptr<float>();
-  auto* b = state.ema2.data_ptr<float>();
-  at::parallel_for(0, weights.numel(), 1 << 14, [=](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const float grad = g[i] * f.gradient_scale;
-      m[i] = f.beta1 * m[i] + (1 - f.beta1) * grad;
-      v[i] = f.beta2 * v[i] + (1 - f.beta2) * grad * grad;
-      const float denominator =
-          std::sqrt(v[i]) * f.inverse_sqrt_correction2 + static_cast<float>(epsilon);
-      w[i] = f.keep * w[i] - f.step_size * m[i] / denominator;
-      a[i] = f.ema * a[i] + (1 - f.ema) * w[i];
-      b[i] = f.ema2 * b[i] + (1 - f.ema2) * w[i];
-    }
+AdamwTask task_of(const at::Tensor& weights, const at::Tensor& gradient, const AdamwFactors& f,
+                  const OptimiserState& state) {
+  return {.weights = weights.data_ptr<float>(),
+          .gradient = gradient.const_data_ptr<float>(),
+          .first_moment = state.first_moment.data_ptr<float>(),
+          .second_moment = state.second_moment.data_ptr<float>(),
+          .average = state.ema.data_ptr<float>(),
+          .average2 = state.ema2.data_ptr<float>(),
+          .factors = f};
+}
+
+void update_on_cpu(const AdamwTask& task, std::int64_t count) {
+  at::parallel_for(0, count, 1 << 14, [&](std::int64_t begin, std::int64_t end) {
+    const AdamwTask own = task;  // nothing that the loop writes can change it
+    for (std::int64_t i = begin; i < end; ++i) own(i);
   });
 }
 
 // The same in LibTorch's operators, for any device.
-void update_anywhere(at::Tensor& weights, const at::Tensor& gradient, const Factors& f,
+void update_anywhere(at::Tensor& weights, const at::Tensor& gradient, const AdamwFactors& f,
                      OptimiserState& state) {
   const at::Tensor grad = gradient * f.gradient_scale;
   state.first_moment.mul_(f.beta1).add_(grad, 1 - f.beta1);
   state.second_moment.mul_(f.beta2).addcmul_(grad, grad, 1 - f.beta2);
   const at::Tensor denominator =
-      state.second_moment.sqrt().mul_(f.inverse_sqrt_correction2).add_(epsilon);
+      state.second_moment.sqrt().mul_(f.inverse_sqrt_correction2).add_(AdamwTask::epsilon);
   weights.mul_(f.keep).addcdiv_(state.first_moment, denominator, -f.step_size);
   state.ema.lerp_(weights, 1 - f.ema);
   state.ema2.lerp_(weights, 1 - f.ema2);
@@ -78,9 +71,12 @@ OptimiserState OptimiserState::start(const at::Tensor& weights) {
 void update(at::Tensor& weights, const at::Tensor& gradient, double gradient_scale,
             const OptimiserSettings& settings, OptimiserState& state) {
   ++state.updates;
-  const Factors f = factors_of(gradient_scale, settings, state.updates);
-  if (weights.is_cpu()) {
-    update_on_cpu(weights, gradient, f, state);
+  const AdamwFactors f = factors_of(gradient_scale, settings, state.updates);
+  if (net::kernels::gpu::serves(weights)) {
+    net::kernels::gpu::for_elements(weights.device(), task_of(weights, gradient, f, state),
+                                    weights.numel());
+  } else if (weights.is_cpu()) {
+    update_on_cpu(task_of(weights, gradient, f, state), weights.numel());
   } else {
     update_anywhere(weights, gradient, f, state);
   }

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "calor/net/kernels/add_gated.h"
+#include "calor/net/kernels/gpu/launch.h"
+#include "calor/net/kernels/gpu/trusted.h"
 #include "calor/net/kernels/norm_modulate.h"
 #include "calor/net/kernels/rounded_linear.h"
 #include "calor/net/kernels/short_attention.h"
@@ -67,7 +69,7 @@ at::Tensor numbers(at::IntArrayRef sizes, std::uint64_t seed) {
   return at::randn(sizes, at::detail::createCPUGenerator(seed));
 }
 
-TEST(JitKernels, NormModulate) {
+void expect_norm_modulate() {
   for (const std::int64_t width : {2, 31, 96}) {
     // Shift and scale are columns of a wider tensor, as the block hands them over.
     const Tensors values{numbers({5, 9, width}, 1), numbers({width}, 2),
@@ -91,7 +93,7 @@ TEST(JitKernels, NormModulate) {
   }
 }
 
-TEST(JitKernels, AddGated) {
+void expect_add_gated() {
   for (const std::int64_t width : {1, 33, 64}) {
     const auto with = [](auto f) {
       return [=](const Tensors& v) { return f(v[0], v[1].chunk(2, 1)[1], v[2]); };
@@ -103,7 +105,7 @@ TEST(JitKernels, AddGated) {
   }
 }
 
-TEST(JitKernels, Swiglu) {
+void expect_swiglu() {
   for (const std::int64_t width : {1, 37, 128}) {
     expect_reference(
         "swiglu", [](const Tensors& v) { return swiglu(v[0]); },
@@ -112,7 +114,7 @@ TEST(JitKernels, Swiglu) {
   }
 }
 
-TEST(JitKernels, TurnedHeads) {
+void expect_turned_heads() {
   constexpr std::int64_t heads = 3;
   for (const std::int64_t width : {4, 12, 32}) {
     const at::Tensor table = rotary_table(2, 2, 3, width);
@@ -128,6 +130,27 @@ TEST(JitKernels, TurnedHeads) {
         {numbers({4, 8, 3 * heads * width}, 1), numbers({width}, 2), numbers({width}, 3)},
         {true, false, false});
   }
+}
+
+TEST(JitKernels, NormModulate) { expect_norm_modulate(); }
+TEST(JitKernels, AddGated) { expect_add_gated(); }
+TEST(JitKernels, Swiglu) { expect_swiglu(); }
+TEST(JitKernels, TurnedHeads) { expect_turned_heads(); }
+
+// The tasks that a GPU runs, by a team of one: all but how a warp adds and how kernels start.
+TEST(JitKernels, TasksOfGpus) {
+  const gpu::TasksOnProcessor tasks;
+  expect_norm_modulate();
+  expect_add_gated();
+  expect_swiglu();
+  expect_turned_heads();
+  EXPECT_LE(gpu::largest_disagreement(at::kCPU).error, 1e-6);
+}
+
+TEST(JitKernels, OnTheGpu) {
+  if (!gpu::has_kernels || !at::hasCUDA()) GTEST_SKIP() << "no GPU, or no kernels for one";
+  EXPECT_LE(gpu::largest_disagreement(at::Device(at::kCUDA, 0)).error, 1e-5);
+  EXPECT_TRUE(gpu::trusted(at::Device(at::kCUDA, 0)));
 }
 
 TEST(JitKernels, ShortAttention) {

@@ -3,7 +3,10 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
+
+#include "calor/net/kernels/gpu/launch.h"
 
 namespace calor::train {
 namespace {
@@ -39,6 +42,29 @@ TEST(Optimiser, IsAdamW) {
     }
   }
   EXPECT_EQ(state.updates, 3);
+}
+
+// The same numbers by the loop over all threads, by a GPU's tasks and on a GPU.
+TEST(Optimiser, IsTheSameEverywhere) {
+  const OptimiserSettings settings{.lr = 0.1, .weight_decay = 0.01};
+  const auto generator = at::detail::createCPUGenerator(1);
+  const at::Tensor start = at::randn({70'000}, generator),
+                   gradient = at::randn({70'000}, generator);
+  const auto updated = [&](const at::Device& device) {
+    at::Tensor weights = start.to(device, at::kFloat, false, /*copy=*/true);
+    OptimiserState state = OptimiserState::start(weights);
+    for (int n = 0; n < 3; ++n) update(weights, gradient.to(device), 0.5, settings, state);
+    return at::stack({weights, state.first_moment, state.second_moment, state.ema, state.ema2})
+        .cpu();
+  };
+  const at::Tensor by_loop = updated(at::kCPU);
+  {
+    const net::kernels::gpu::TasksOnProcessor tasks;
+    EXPECT_TRUE(at::equal(updated(at::kCPU), by_loop));
+  }
+  if (at::hasCUDA()) {
+    EXPECT_TRUE(at::allclose(updated(at::kCUDA), by_loop, 1e-5, 1e-6));
+  }
 }
 
 TEST(Optimiser, LearningRateSchedule) {

@@ -61,9 +61,9 @@ CALOR_INLINE float log1p_of(float u) {
   q = q * s2 + 1.0F / 3;
   return 2 * (s + s * s2 * q);
 }
-inline double exp_of(double x) { return std::exp(x); }
-inline double expm1_of(double x) { return std::expm1(x); }
-inline double log1p_of(double x) { return std::log1p(x); }
+CALOR_INLINE double exp_of(double x) { return std::exp(x); }
+CALOR_INLINE double expm1_of(double x) { return std::expm1(x); }
+CALOR_INLINE double log1p_of(double x) { return std::log1p(x); }
 
 template <class T>
 struct ValueSlope {
@@ -143,7 +143,7 @@ struct Gelu {
     const T density = bell * std::numbers::inv_sqrtpi_v<T> * (std::numbers::sqrt2_v<T> / 2);
     return {a * below, below + a * density};
   }
-  static double distribution(double a, double /*bell*/) {
+  CALOR_INLINE static double distribution(double a, double /*bell*/) {
     return 0.5 * std::erfc(-a * std::numbers::sqrt2 / 2);
   }
   // Abramowitz and Stegun 7.1.26: erfc to 1.5e-7.

@@ -6,6 +6,8 @@
 #include <algorithm>
 
 #include "calor/net/kernels/by_type.h"
+#include "calor/net/kernels/gpu/add_gated_tasks.h"
+#include "calor/net/kernels/gpu/launch.h"
 #include "calor/net/kernels/stored.h"
 
 namespace calor::net::kernels {
@@ -69,6 +71,18 @@ class AddGated final : public torch::autograd::Function<AddGated> {
     const at::Tensor branch = branch_any.contiguous();
     const std::int64_t n = x.size(0), length = x.size(1), width = x.size(2);
     const at::Tensor y = at::empty_like(x);
+    context->save_for_backward({gate, branch});
+    if (gpu::runs_tasks(x)) {
+      by_stored_type(branch.scalar_type(), [&](auto stored) {
+        using S = decltype(stored);
+        using T = Computed<S>;
+        gpu::for_rows(x.device(),
+                      gpu::AddGatedForward<S>{pointer<T>(x), pointer<T>(gate), pointer<S>(branch),
+                                              pointer<T>(y), gate.stride(0), length, width},
+                      n * length);
+      });
+      return y;
+    }
     for_stored_samples(branch.scalar_type(), n, [&](auto stored, std::int64_t i) {
       using S = decltype(stored);
       using T = Computed<S>;
@@ -76,7 +90,6 @@ class AddGated final : public torch::autograd::Function<AddGated> {
       run(Forward<S>{pointer<T>(x) + at, pointer<T>(gate) + i * gate.stride(0),
                      pointer<S>(branch) + at, pointer<T>(y) + at, length, width});
     });
-    context->save_for_backward({gate, branch});
     return y;
   }
 
@@ -88,6 +101,18 @@ class AddGated final : public torch::autograd::Function<AddGated> {
     const std::int64_t n = g.size(0), length = g.size(1), width = g.size(2);
     const at::Tensor dbranch = at::empty_like(branch);
     const at::Tensor dgate = at::empty({n, width}, gate.options());
+    if (gpu::runs_tasks(g)) {
+      by_stored_type(branch.scalar_type(), [&](auto stored) {
+        using S = decltype(stored);
+        using T = Computed<S>;
+        gpu::for_columns(g.device(),
+                         gpu::AddGatedBackward<S>{pointer<T>(g), pointer<T>(gate),
+                                                  pointer<S>(branch), pointer<S>(dbranch),
+                                                  pointer<T>(dgate), gate.stride(0), length, width},
+                         n, length, width);
+      });
+      return {g, dgate, dbranch};
+    }
     for_stored_samples(branch.scalar_type(), n, [&](auto stored, std::int64_t i) {
       using S = decltype(stored);
       using T = Computed<S>;
@@ -103,7 +128,7 @@ class AddGated final : public torch::autograd::Function<AddGated> {
 }  // namespace
 
 at::Tensor add_gated(const at::Tensor& x, const at::Tensor& gate, const at::Tensor& branch) {
-  if (!has_stored_loop(x, branch.scalar_type())) return add_gated_reference(x, gate, branch);
+  if (!gpu::has_fused(x, branch.scalar_type())) return add_gated_reference(x, gate, branch);
   return AddGated::apply(x, gate, branch);
 }
 

@@ -7,6 +7,9 @@
 #include <cmath>
 
 #include "calor/net/kernels/by_type.h"
+#include "calor/net/kernels/gpu/launch.h"
+#include "calor/net/kernels/gpu/norm_modulate_tasks.h"
+#include "calor/net/kernels/rms_epsilon.h"
 #include "calor/net/kernels/stored.h"
 
 namespace calor::net::kernels {
@@ -111,6 +114,20 @@ at::Tensor NormModulate::forward(torch::autograd::AutogradContext* context, cons
   const std::int64_t length = x.size(1), width = x.size(2), rows = x.size(0) * length;
   const at::Tensor y = at::empty(x.sizes(), x.options().dtype(type));
   const at::Tensor inverse = at::empty({rows}, x.options());
+  context->save_for_backward({x, weight, scale, inverse});
+  if (gpu::runs_tasks(x)) {
+    by_stored_type(type, [&](auto stored) {
+      using S = decltype(stored);
+      using T = Computed<S>;
+      gpu::for_rows(
+          x.device(),
+          gpu::NormModulateForward<S>{pointer<T>(x), pointer<T>(weight), pointer<T>(shift),
+                                      pointer<T>(scale), pointer<S>(y), pointer<T>(inverse),
+                                      shift.stride(0), scale.stride(0), length, width},
+          rows);
+    });
+    return y;
+  }
   const auto piece = [&](auto stored, std::int64_t begin, std::int64_t count) {
     using S = decltype(stored);
     using T = Computed<S>;
@@ -125,7 +142,6 @@ at::Tensor NormModulate::forward(torch::autograd::AutogradContext* context, cons
     }
   };
   for_stored_pieces(type, rows, rows_at_once, piece);
-  context->save_for_backward({x, weight, scale, inverse});
   return y;
 }
 
@@ -137,6 +153,25 @@ torch::autograd::variable_list NormModulate::backward(torch::autograd::AutogradC
   const std::int64_t n = x.size(0), length = x.size(1), width = x.size(2);
   const at::Tensor dx = at::empty_like(x);
   const at::Tensor sums = at::empty({3, n, width}, x.options());  // shift, scale, weight
+  if (gpu::runs_tasks(x)) {
+    by_stored_type(g.scalar_type(), [&](auto stored) {
+      using S = decltype(stored);
+      using T = Computed<S>;
+      gpu::for_rows(x.device(),
+                    gpu::NormModulateBackward<S>{pointer<S>(g), pointer<T>(x), pointer<T>(weight),
+                                                 pointer<T>(scale), pointer<T>(inverse),
+                                                 pointer<T>(dx), scale.stride(0), length, width},
+                    n * length);
+      T* own = pointer<T>(sums);
+      gpu::for_columns(
+          x.device(),
+          gpu::NormModulateSums<S>{pointer<S>(g), pointer<T>(x), pointer<T>(weight),
+                                   pointer<T>(scale), pointer<T>(inverse), own, own + n * width,
+                                   own + 2 * n * width, scale.stride(0), length, width},
+          n, length, width);
+    });
+    return {dx, sums[2].sum(0), sums[0], sums[1], at::Tensor()};
+  }
   for_stored_samples(g.scalar_type(), n, [&](auto stored, std::int64_t i) {
     using S = decltype(stored);
     using T = Computed<S>;
@@ -153,7 +188,7 @@ torch::autograd::variable_list NormModulate::backward(torch::autograd::AutogradC
 
 at::Tensor norm_modulate(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& shift,
                          const at::Tensor& scale, at::ScalarType type) {
-  if (!has_stored_loop(x, type)) return norm_modulate_reference(x, weight, shift, scale, type);
+  if (!gpu::has_fused(x, type)) return norm_modulate_reference(x, weight, shift, scale, type);
   return NormModulate::apply(x, weight, shift, scale, type);
 }
 

@@ -7,11 +7,10 @@
 
 namespace calor::net::kernels {
 
-inline constexpr double rms_epsilon = 1e-6;
-
 // y = n (1 + scale) + shift, n = x / sqrt(mean(x^2) + 1e-6) * weight over the last dimension.
 // x [N, L, D] fp32 or fp64; weight [D]; shift, scale [N, D]; y in `type`, which is that of x or
-// bf16. Fused on the CPU, the reference elsewhere. Results do not depend on the number of threads.
+// bf16. Fused on the CPU and where gpu/ serves, the reference elsewhere. Results do not depend on
+// the number of threads.
 at::Tensor norm_modulate(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& shift,
                          const at::Tensor& scale, at::ScalarType type);
 

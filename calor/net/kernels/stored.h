@@ -1,43 +1,16 @@
-// Numbers as a layer stores them (fp32, fp64, or bf16 beside fp32) and as a kernel computes with
-// them; sums that every vector width adds in the same order.
+// Loops over tensors of stored numbers, on all threads; sums that every vector width adds in the
+// same order.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
-#include <bit>
 #include <cstdint>
 
 #include "calor/net/kernels/clones.h"
 #include "calor/net/kernels/row_pieces.h"
+#include "calor/net/kernels/stored_number.h"
 
 namespace calor::net::kernels {
-
-// What numbers of the stored type S are computed in.
-template <class S>
-struct ComputedIn {
-  using type = S;
-};
-template <>
-struct ComputedIn<at::BFloat16> {
-  using type = float;
-};
-template <class S>
-using Computed = typename ComputedIn<S>::type;
-
-CALOR_INLINE float computed(float x) { return x; }
-CALOR_INLINE double computed(double x) { return x; }
-CALOR_INLINE float computed(at::BFloat16 x) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(x.x) << 16U);
-}
-
-CALOR_INLINE void store(float x, float& out) { out = x; }
-CALOR_INLINE void store(double x, double& out) { out = x; }
-// To the nearest, ties to even; what is no number stays none.
-CALOR_INLINE void store(float x, at::BFloat16& out) {
-  const auto bits = std::bit_cast<std::uint32_t>(x);
-  const std::uint32_t rounded = (bits + 0x7FFFU + ((bits >> 16U) & 1U)) >> 16U;
-  out.x = static_cast<std::uint16_t>(x == x ? rounded : 0x7FC0U);
-}
 
 // Calls body(S{}) with the type that a tensor stores: fp32, fp64 or bf16.
 template <class Body>
@@ -87,11 +60,13 @@ inline at::ScalarType computed_type(at::ScalarType stored) {
   CALOR_CLONES void run(const Task<at::BFloat16>& task) { loop(task); } \
   void run(const Task<double>& task) { loop(task); }
 
-// Whether the loops over stored numbers serve: on the CPU, wide numbers of the one type beside
-// stored ones of the other.
+// Whether kernels know such numbers: wide ones of the one type beside stored ones of the other.
+inline bool are_stored_numbers(const at::Tensor& wide, at::ScalarType stored) {
+  return wide.numel() > 0 && is_stored_type(stored) && wide.scalar_type() == computed_type(stored);
+}
+// Whether the loops serve for them.
 inline bool has_stored_loop(const at::Tensor& wide, at::ScalarType stored) {
-  return wide.is_cpu() && wide.numel() > 0 && is_stored_type(stored) &&
-         wide.scalar_type() == computed_type(stored);
+  return wide.is_cpu() && are_stored_numbers(wide, stored);
 }
 
 // Rows whose numbers lie side by side: [N, D], which may be some columns of a wider tensor.

@@ -7,6 +7,8 @@
 
 #include "calor/net/kernels/activation_math.h"
 #include "calor/net/kernels/by_type.h"
+#include "calor/net/kernels/gpu/launch.h"
+#include "calor/net/kernels/gpu/swiglu_tasks.h"
 #include "calor/net/kernels/stored.h"
 
 namespace calor::net::kernels {
@@ -70,13 +72,21 @@ class Swiglu final : public torch::autograd::Function<Swiglu> {
     std::vector<std::int64_t> sizes = x.sizes().vec();
     const std::int64_t width = sizes.back() /= 2;
     const at::Tensor y = at::empty(sizes, x.options());
+    context->save_for_backward({x});
+    if (gpu::runs_tasks(x)) {
+      by_stored_type(x.scalar_type(), [&](auto stored) {
+        using S = decltype(stored);
+        gpu::for_elements(x.device(), gpu::SwigluForward<S>{pointer<S>(x), pointer<S>(y), width},
+                          y.numel());
+      });
+      return y;
+    }
     const auto piece = [&](auto stored, std::int64_t begin, std::int64_t count) {
       using S = decltype(stored);
       run(Forward<S>{pointer<S>(x) + 2 * begin * width, pointer<S>(y) + begin * width, count,
                      width});
     };
     for_stored_pieces(x.scalar_type(), y.numel() / width, rows_at_once, piece);
-    context->save_for_backward({x});
     return y;
   }
 
@@ -86,6 +96,15 @@ class Swiglu final : public torch::autograd::Function<Swiglu> {
     const at::Tensor g = gradients[0].contiguous();
     const at::Tensor dx = at::empty_like(x);
     const std::int64_t width = g.size(-1);
+    if (gpu::runs_tasks(x)) {
+      by_stored_type(x.scalar_type(), [&](auto stored) {
+        using S = decltype(stored);
+        gpu::for_elements(
+            x.device(), gpu::SwigluBackward<S>{pointer<S>(g), pointer<S>(x), pointer<S>(dx), width},
+            g.numel());
+      });
+      return {dx};
+    }
     const auto piece = [&](auto stored, std::int64_t begin, std::int64_t count) {
       using S = decltype(stored);
       run(Backward<S>{pointer<S>(g) + begin * width, pointer<S>(x) + 2 * begin * width,
@@ -99,7 +118,8 @@ class Swiglu final : public torch::autograd::Function<Swiglu> {
 }  // namespace
 
 at::Tensor swiglu(const at::Tensor& x) {
-  if (!x.is_cpu() || !is_stored_type(x.scalar_type()) || x.numel() == 0) return swiglu_reference(x);
+  const bool known = is_stored_type(x.scalar_type()) && x.numel() > 0;
+  if (!known || !(x.is_cpu() || gpu::serves(x))) return swiglu_reference(x);
   return Swiglu::apply(x);
 }
 

@@ -7,8 +7,8 @@
 namespace calor::net::kernels {
 
 // silu(a) b of x = [a | b] along the last dimension; x [..., 2 H], fp32, fp64 or bf16 (computed in
-// fp32) -> [..., H] of the same type. Fused on the CPU, the reference elsewhere. Results do not
-// depend on the number of threads.
+// fp32) -> [..., H] of the same type. Fused on the CPU and where gpu/ serves, the reference
+// elsewhere. Results do not depend on the number of threads.
 at::Tensor swiglu(const at::Tensor& x);
 
 // The same, operator by operator, for any device.

@@ -8,7 +8,10 @@
 #include <vector>
 
 #include "calor/net/kernels/by_type.h"
+#include "calor/net/kernels/gpu/launch.h"
+#include "calor/net/kernels/gpu/turned_heads_tasks.h"
 #include "calor/net/kernels/norm_modulate.h"
+#include "calor/net/kernels/rms_epsilon.h"
 #include "calor/net/kernels/stored.h"
 
 namespace calor::net::kernels {
@@ -148,6 +151,54 @@ Sizes sizes_of(const at::Tensor& qkv, std::int64_t heads) {
   return {.length = qkv.size(1), .heads = heads, .width = qkv.size(2) / 3 / heads};
 }
 
+gpu::HeadSizes for_tasks(const Sizes& s) { return {s.length, s.heads, s.width}; }
+
+// Runs the forward pass as tasks into q, k and v; returns one over the root of each row's mean
+// square.
+at::Tensor forward_tasks(const at::Tensor& qkv, const at::Tensor& q_weight,
+                         const at::Tensor& k_weight, const at::Tensor& turns, const Heads& out,
+                         const Sizes& s) {
+  const std::int64_t rows = qkv.numel() / s.width;
+  const at::Tensor inverse = at::empty({rows}, turns.options());
+  by_stored_type(qkv.scalar_type(), [&](auto stored) {
+    using S = decltype(stored);
+    using T = Computed<S>;
+    gpu::for_rows(
+        qkv.device(),
+        gpu::TurnedHeadsForward<S>{pointer<S>(qkv), pointer<T>(q_weight), pointer<T>(k_weight),
+                                   pointer<T>(turns), pointer<S>(out.q), pointer<S>(out.k),
+                                   pointer<S>(out.v), pointer<T>(inverse), for_tasks(s)},
+        rows);
+  });
+  return inverse;
+}
+
+// The same backward, into dqkv; returns the weights' gradients by samples [N, 2, d].
+at::Tensor backward_tasks(const Heads& gradients, const torch::autograd::variable_list& saved,
+                          const at::Tensor& dqkv, const Sizes& s) {
+  const at::Tensor &qkv = saved[0], &q_weight = saved[1], &k_weight = saved[2], &turns = saved[3];
+  const at::Tensor& inverse = saved[4];
+  const std::int64_t n = qkv.size(0);
+  const at::Tensor dweights = at::empty({n, 2, s.width}, turns.options());
+  by_stored_type(qkv.scalar_type(), [&](auto stored) {
+    using S = decltype(stored);
+    using T = Computed<S>;
+    const S *dq = pointer<S>(gradients.q), *dk = pointer<S>(gradients.k);
+    gpu::for_rows(
+        qkv.device(),
+        gpu::TurnedHeadsBackward<S>{dq, dk, pointer<S>(gradients.v), pointer<S>(qkv),
+                                    pointer<T>(q_weight), pointer<T>(k_weight), pointer<T>(turns),
+                                    pointer<T>(inverse), pointer<S>(dqkv), for_tasks(s)},
+        qkv.numel() / s.width);
+    gpu::for_columns(
+        qkv.device(),
+        gpu::TurnedHeadsSums<S>{dq, dk, pointer<S>(qkv), pointer<T>(turns), pointer<T>(inverse),
+                                pointer<T>(dweights), for_tasks(s)},
+        2 * n, s.length * s.heads, s.width);
+  });
+  return dweights;
+}
+
 torch::autograd::variable_list TurnedHeads::forward(torch::autograd::AutogradContext* context,
                                                     const at::Tensor& qkv_any, std::int64_t heads,
                                                     const at::Tensor& q_weight,
@@ -156,10 +207,19 @@ torch::autograd::variable_list TurnedHeads::forward(torch::autograd::AutogradCon
   const at::Tensor qkv = qkv_any.contiguous();
   const Sizes s = sizes_of(qkv, heads);
   const std::int64_t n = qkv.size(0), numbers = s.length * s.row();
-  const auto wide = qkv.options().dtype(computed_type(qkv.scalar_type()));
-  const at::Tensor q = at::empty({n, heads, s.length, s.width}, wide);
-  const at::Tensor k = at::empty_like(q), v = at::empty(q.sizes(), qkv.options());
-  const at::Tensor turns = at::view_as_real(table).to(q.scalar_type()).contiguous();
+  const bool by_tasks = gpu::runs_tasks(qkv);
+  const at::ScalarType wide = computed_type(qkv.scalar_type());
+  const at::Tensor v = at::empty({n, heads, s.length, s.width}, qkv.options());
+  const at::Tensor q = at::empty(v.sizes(), qkv.options().dtype(by_tasks ? v.scalar_type() : wide));
+  const at::Tensor k = at::empty_like(q);
+  const at::Tensor turns = at::view_as_real(table).to(wide).contiguous();
+  context->saved_data["heads"] = heads;
+  if (by_tasks) {
+    const Heads out{.q = q, .k = k, .v = v};
+    const at::Tensor inverse = forward_tasks(qkv, q_weight, k_weight, turns, out, s);
+    context->save_for_backward({qkv, q_weight, k_weight, turns, inverse});
+    return {q, k, v};
+  }
   for_stored_samples(qkv.scalar_type(), n, [&](auto stored, std::int64_t i) {
     using S = decltype(stored);
     using T = Computed<S>;
@@ -169,7 +229,6 @@ torch::autograd::variable_list TurnedHeads::forward(torch::autograd::AutogradCon
     run(Forward<S>{x + s.row(), pointer<T>(k_weight), pointer<T>(turns), pointer<T>(k) + at, s});
     take_values(x, pointer<S>(v) + at, s);
   });
-  context->saved_data["heads"] = heads;
   context->save_for_backward({qkv, q_weight, k_weight, turns});
   return {q, k, v};
 }
@@ -183,6 +242,11 @@ torch::autograd::variable_list TurnedHeads::backward(torch::autograd::AutogradCo
   const at::Tensor gq = gradients[0].contiguous(), gk = gradients[1].contiguous();
   const at::Tensor gv = gradients[2].contiguous();
   const at::Tensor dx = at::empty_like(qkv);
+  if (gpu::runs_tasks(qkv)) {
+    const at::Tensor by_samples = backward_tasks({.q = gq, .k = gk, .v = gv}, saved, dx, s);
+    const at::Tensor sums = by_samples.sum(0);
+    return {dx, at::Tensor(), sums[0], sums[1], at::Tensor()};
+  }
   const at::Tensor dweights = at::empty({n, 2, s.width}, gq.options());
   for_stored_samples(qkv.scalar_type(), n, [&](auto stored, std::int64_t i) {
     using S = decltype(stored);
@@ -210,7 +274,7 @@ at::Tensor turn(const at::Tensor& x, const at::Tensor& table) {
 
 Heads turned_heads(const at::Tensor& qkv, std::int64_t heads, const at::Tensor& q_weight,
                    const at::Tensor& k_weight, const at::Tensor& table) {
-  if (!has_stored_loop(q_weight, qkv.scalar_type())) {
+  if (!gpu::has_fused(q_weight, qkv.scalar_type())) {
     return turned_heads_reference(qkv, heads, q_weight, k_weight, table);
   }
   const auto parts = TurnedHeads::apply(qkv, heads, q_weight, k_weight, table);
