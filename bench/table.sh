@@ -17,7 +17,9 @@ if [[ -z $python ]]; then
     python3 -m venv build/peers
     ls -d "$PWD"/.venv/lib/python3.*/site-packages >"$(ls -d build/peers/lib/python3.*/site-packages)/torch.pth"
   fi
-  "$python" -c 'import numpy' 2>/dev/null || build/peers/bin/pip install --quiet numpy
+  # What torch.compile imports is not there, where only LibTorch was wanted.
+  "$python" -c 'import numpy, sympy, jinja2, networkx, filelock, fsspec, typing_extensions' 2>/dev/null ||
+    build/peers/bin/pip install --quiet numpy sympy jinja2 networkx filelock fsspec typing_extensions setuptools
 fi
 
 # The number behind the word $1 in the output of the rest.
@@ -65,11 +67,24 @@ done
 precisions=(fp32)
 grep -qE 'avx512_bf16|amx_bf16' /proc/cpuinfo && precisions+=(bf16)
 
+# torch.compile wants a C++ compiler and Python's headers.
+compiles=
+if "$python" -c 'import torch; torch.compile(lambda x: x.sin() + 1)(torch.ones(8))' 2>/dev/null; then
+  compiles=yes
+else
+  echo "torch.compile does not work with this Python (its headers are in python3-dev): no rows for it" >&2
+fi
+
 echo "| work | PyTorch / Calor, median (range, rounds) | goal |"
 echo "|---|---|---|"
 for precision in "${precisions[@]}"; do
   row "image transformer, training step, $precision (P1)" 1.3 step step \
     build/bench/train_step --precision "$precision" --steps 2 -- "$python" bench/peers/jit_step.py --precision "$precision" --steps 2
+  if [[ -n $compiles ]]; then
+    row "image transformer, training step, $precision, against torch.compile (P1)" 1.05 step step \
+      build/bench/train_step --precision "$precision" --steps 2 -- \
+      "$python" bench/peers/jit_step.py --precision "$precision" --steps 2 --compile
+  fi
   row "image transformer, guided evaluation, $precision (P2)" 2 evaluation evaluation \
     build/bench/sampling --precision "$precision" -- "$python" bench/peers/jit_step.py --precision "$precision" --sample 16
 done

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-find calor app -name '*.h' -o -name '*.cpp' | sort | xargs awk '
+find calor app -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' | sort | xargs awk '
   BEGIN {
     while ((getline line < "scripts/layers.txt") > 0)
       if (line !~ /^#/ && line != "") rank[line] = ++layers

@@ -9,7 +9,7 @@ if [[ -z $tool ]]; then
   echo "format: expected clang-format 14; found none; run scripts/setup.sh --developer" >&2
   exit 1
 fi
-mapfile -t files < <(find calor app tests bench cmake examples -name '*.h' -o -name '*.cpp' 2>/dev/null | sort)
+mapfile -t files < <(find calor app tests bench cmake examples -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' 2>/dev/null | sort)
 if [[ ${1:-} == --check ]]; then
   "$tool" --dry-run --Werror "${files[@]}"
   echo "${#files[@]} files are formatted"

@@ -29,8 +29,8 @@ struct AdamwTask {
     const float grad = gradient[i] * f.gradient_scale;
     const float m = f.beta1 * first_moment[i] + (1 - f.beta1) * grad;
     const float v = f.beta2 * second_moment[i] + (1 - f.beta2) * grad * grad;
-    const float w =
-        f.keep * weights[i] - f.step_size * m / (std::sqrt(v) * f.inverse_sqrt_correction2 + epsilon);
+    const float w = f.keep * weights[i] -
+                    f.step_size * m / (std::sqrt(v) * f.inverse_sqrt_correction2 + epsilon);
     first_moment[i] = m;
     second_moment[i] = v;
     weights[i] = w;

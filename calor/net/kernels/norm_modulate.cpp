@@ -112,7 +112,7 @@ at::Tensor NormModulate::forward(torch::autograd::AutogradContext* context, cons
   const at::Tensor x = x_any.contiguous();
   const at::Tensor shift = side_by_side(shift_any), scale = side_by_side(scale_any);
   const std::int64_t length = x.size(1), width = x.size(2), rows = x.size(0) * length;
-  const at::Tensor y = at::empty(x.sizes(), x.options().dtype(type));
+  at::Tensor y = at::empty(x.sizes(), x.options().dtype(type));
   const at::Tensor inverse = at::empty({rows}, x.options());
   context->save_for_backward({x, weight, scale, inverse});
   if (gpu::runs_tasks(x)) {

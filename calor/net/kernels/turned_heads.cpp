@@ -159,7 +159,7 @@ at::Tensor forward_tasks(const at::Tensor& qkv, const at::Tensor& q_weight,
                          const at::Tensor& k_weight, const at::Tensor& turns, const Heads& out,
                          const Sizes& s) {
   const std::int64_t rows = qkv.numel() / s.width;
-  const at::Tensor inverse = at::empty({rows}, turns.options());
+  at::Tensor inverse = at::empty({rows}, turns.options());
   by_stored_type(qkv.scalar_type(), [&](auto stored) {
     using S = decltype(stored);
     using T = Computed<S>;
@@ -179,7 +179,7 @@ at::Tensor backward_tasks(const Heads& gradients, const torch::autograd::variabl
   const at::Tensor &qkv = saved[0], &q_weight = saved[1], &k_weight = saved[2], &turns = saved[3];
   const at::Tensor& inverse = saved[4];
   const std::int64_t n = qkv.size(0);
-  const at::Tensor dweights = at::empty({n, 2, s.width}, turns.options());
+  at::Tensor dweights = at::empty({n, 2, s.width}, turns.options());
   by_stored_type(qkv.scalar_type(), [&](auto stored) {
     using S = decltype(stored);
     using T = Computed<S>;

@@ -13,8 +13,8 @@
 
 namespace calor::net::kernels::gpu {
 
-inline constexpr int row_teams = 8;     // warps of a block
-inline constexpr int column_rows = 8;   // rows of a sample that a block reads at a time
+inline constexpr int row_teams = 8;    // warps of a block
+inline constexpr int column_rows = 8;  // rows of a sample that a block reads at a time
 inline constexpr int element_threads = 256;
 
 template <class Task>

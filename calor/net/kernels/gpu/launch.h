@@ -44,6 +44,8 @@ class TasksOnProcessor {
   ~TasksOnProcessor();
   TasksOnProcessor(const TasksOnProcessor&) = delete;
   TasksOnProcessor& operator=(const TasksOnProcessor&) = delete;
+  TasksOnProcessor(TasksOnProcessor&&) = delete;
+  TasksOnProcessor& operator=(TasksOnProcessor&&) = delete;
 };
 
 // The kernels (launch.cuh), on the current stream of the current device; Error where they do not

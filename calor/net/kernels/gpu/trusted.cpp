@@ -88,7 +88,7 @@ Disagreement largest_disagreement(const at::Device& device) {
     const Tensors ours = results(each.fused, each, device);
     const Tensors theirs = results(each.reference, each, device);
     for (std::size_t i = 0; i < ours.size(); ++i) {
-      const double error = ((ours[i] - theirs[i]).norm() / theirs[i].norm()).item<double>();
+      const auto error = ((ours[i] - theirs[i]).norm() / theirs[i].norm()).item<double>();
       if (!(error <= largest.error)) largest = {.name = each.name, .error = error};
     }
   }
