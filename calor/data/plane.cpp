@@ -31,6 +31,7 @@ std::pair<std::int64_t, std::int64_t> plane_sides(std::int64_t dimensions) {
 InPlane in_plane(const at::Tensor& x) {
   const at::Tensor map = plane_map(x.size(1));
   const at::Tensor points = x.to(at::kDouble).matmul(map);
+  if (x.size(1) == map.size(1)) return {.points = points, .off_plane_power = 0};
   const at::Tensor off = x.to(at::kDouble) - points.matmul(map.t());
   return {.points = points, .off_plane_power = off.square().sum(1).mean().item<double>()};
 }

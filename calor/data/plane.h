@@ -20,7 +20,7 @@ std::pair<std::int64_t, std::int64_t> plane_sides(std::int64_t dimensions);
 
 struct InPlane {
   at::Tensor points;           // float64 [n, 2]: P^T x
-  double off_plane_power = 0;  // mean of |x - P P^T x|^2
+  double off_plane_power = 0;  // mean of |x - P P^T x|^2; 0 in two dimensions
 };
 // Of floating-point x [n, dimensions].
 InPlane in_plane(const at::Tensor& x);

@@ -34,9 +34,12 @@ std::vector<double> logarithmic_ticks(double low, double high) {
   if (!(low > 0) || !(high > low)) return {low};
   const int first = static_cast<int>(std::floor(std::log10(low)));
   const int last = static_cast<int>(std::ceil(std::log10(high)));
+  constexpr int most = 10;
   const bool few = last - first <= 3;
+  const int apart = (last - first + most) / most;  // powers that are multiples of this
   std::vector<double> ticks;
   for (int power = first; power <= last; ++power) {
+    if (power % apart != 0) continue;
     for (const double factor : {1.0, 2.0, 5.0}) {
       const double v = factor * std::pow(10.0, power);
       if ((few || factor == 1) && v >= low * (1 - 1e-9) && v <= high * (1 + 1e-9))

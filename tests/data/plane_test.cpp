@@ -35,6 +35,7 @@ TEST(Plane, SplitsAPointIntoThePlaneAndTheRest) {
   const InPlane found = in_plane(u.matmul(map.t()) + normal);
   EXPECT_LT((found.points - u).abs().max().item<double>(), 1e-13);
   EXPECT_NEAR(found.off_plane_power, 0.09, 1e-13);
+  EXPECT_EQ(in_plane(u).off_plane_power, 0);  // nothing lies off a plane in two dimensions
 }
 
 TEST(Plane, PointsLieInIt) {

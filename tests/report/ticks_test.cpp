@@ -30,6 +30,10 @@ TEST(Ticks, PowersOfTen) {
   const auto many = logarithmic_ticks(1e-4, 1e4);
   ASSERT_EQ(many.size(), 9U);  // powers of ten alone
   EXPECT_DOUBLE_EQ(many.front(), 1e-4);
+  const auto wide = logarithmic_ticks(1e-30, 1e7);
+  ASSERT_EQ(wide.size(), 9U);  // 1e-28, 1e-24, ..., 1e4
+  EXPECT_DOUBLE_EQ(wide.front(), 1e-28);
+  EXPECT_DOUBLE_EQ(wide.back(), 1e4);
 }
 
 }  // namespace
