@@ -4,12 +4,11 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "calor/net/kernels/by_type.h"
 #include "calor/net/kernels/gpu/launch.h"
 #include "calor/net/kernels/gpu/norm_modulate_tasks.h"
-#include "calor/net/kernels/rms_epsilon.h"
+#include "calor/net/kernels/inverse_root.h"
 #include "calor/net/kernels/stored.h"
 
 namespace calor::net::kernels {
@@ -38,8 +37,7 @@ CALOR_INLINE void forward_loop(const Forward<S, T>& task) {
     const T* __restrict__ x = task.x + row * task.width;
     S* __restrict__ y = task.y + row * task.width;
     const T squares = sum_of_terms<T>(task.width, [&](std::int64_t j) { return x[j] * x[j]; });
-    const T r =
-        T(1) / std::sqrt(squares / static_cast<T>(task.width) + static_cast<T>(rms_epsilon));
+    const T r = inverse_root(squares, task.width);
     task.inverse[row] = r;
     for (std::int64_t j = 0; j < task.width; ++j) {
       store(x[j] * r * weight[j] * (T(1) + scale[j]) + shift[j], y[j]);

@@ -4,23 +4,19 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "calor/net/kernels/by_type.h"
 #include "calor/net/kernels/gpu/launch.h"
 #include "calor/net/kernels/gpu/turned_heads_tasks.h"
+#include "calor/net/kernels/inverse_root.h"
 #include "calor/net/kernels/norm_modulate.h"
-#include "calor/net/kernels/rms_epsilon.h"
 #include "calor/net/kernels/stored.h"
 
 namespace calor::net::kernels {
 namespace {
 
-struct Sizes {
-  std::int64_t length, heads, width;  // width: of a head
-  std::int64_t row() const { return heads * width; }
-};
+using Sizes = gpu::HeadSizes;
 
 // One sample's queries or keys.
 template <class S, class T = Computed<S>>
@@ -31,11 +27,6 @@ struct Forward {
   T* y;            // [heads, L, d]
   Sizes sizes;
 };
-
-template <class T>
-CALOR_INLINE T inverse_root(T squares, std::int64_t width) {
-  return T(1) / std::sqrt(squares / static_cast<T>(width) + static_cast<T>(rms_epsilon));
-}
 
 template <class S, class T>
 CALOR_INLINE T inverse_of(const S* x, std::int64_t width) {
@@ -151,8 +142,6 @@ Sizes sizes_of(const at::Tensor& qkv, std::int64_t heads) {
   return {.length = qkv.size(1), .heads = heads, .width = qkv.size(2) / 3 / heads};
 }
 
-gpu::HeadSizes for_tasks(const Sizes& s) { return {s.length, s.heads, s.width}; }
-
 // Runs the forward pass as tasks into q, k and v; returns one over the root of each row's mean
 // square.
 at::Tensor forward_tasks(const at::Tensor& qkv, const at::Tensor& q_weight,
@@ -167,7 +156,7 @@ at::Tensor forward_tasks(const at::Tensor& qkv, const at::Tensor& q_weight,
         qkv.device(),
         gpu::TurnedHeadsForward<S>{pointer<S>(qkv), pointer<T>(q_weight), pointer<T>(k_weight),
                                    pointer<T>(turns), pointer<S>(out.q), pointer<S>(out.k),
-                                   pointer<S>(out.v), pointer<T>(inverse), for_tasks(s)},
+                                   pointer<S>(out.v), pointer<T>(inverse), s},
         rows);
   });
   return inverse;
@@ -188,13 +177,12 @@ at::Tensor backward_tasks(const Heads& gradients, const torch::autograd::variabl
         qkv.device(),
         gpu::TurnedHeadsBackward<S>{dq, dk, pointer<S>(gradients.v), pointer<S>(qkv),
                                     pointer<T>(q_weight), pointer<T>(k_weight), pointer<T>(turns),
-                                    pointer<T>(inverse), pointer<S>(dqkv), for_tasks(s)},
+                                    pointer<T>(inverse), pointer<S>(dqkv), s},
         qkv.numel() / s.width);
-    gpu::for_columns(
-        qkv.device(),
-        gpu::TurnedHeadsSums<S>{dq, dk, pointer<S>(qkv), pointer<T>(turns), pointer<T>(inverse),
-                                pointer<T>(dweights), for_tasks(s)},
-        2 * n, s.length * s.heads, s.width);
+    gpu::for_columns(qkv.device(),
+                     gpu::TurnedHeadsSums<S>{dq, dk, pointer<S>(qkv), pointer<T>(turns),
+                                             pointer<T>(inverse), pointer<T>(dweights), s},
+                     2 * n, s.length * s.heads, s.width);
   });
   return dweights;
 }

@@ -1,19 +1,12 @@
 // norm_modulate's work on a GPU: forward and backward by rows, and the sums of its backward pass.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 
-#include "calor/net/kernels/rms_epsilon.h"
+#include "calor/net/kernels/inverse_root.h"
 #include "calor/net/kernels/stored_number.h"
 
 namespace calor::net::kernels::gpu {
-
-// One over the root of a row's mean square.
-template <class T>
-CALOR_INLINE T inverse_root(T squares, std::int64_t width) {
-  return T(1) / std::sqrt(squares / static_cast<T>(width) + static_cast<T>(rms_epsilon));
-}
 
 // A row of x [N L, D] and of y; shift and scale at a stride for each sample of `length` rows.
 template <class S, class T = Computed<S>>

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
+#include <c10/util/ScopeExit.h>
 
 #include <cstdio>
 #include <functional>
@@ -84,6 +85,7 @@ Disagreement largest_disagreement(const at::Device& device) {
   const at::AutoGradMode with_gradients(true);
   Disagreement largest{.name = "", .error = 0};
   asking = true;
+  const auto asked = c10::make_scope_exit([] { asking = false; });
   for (const Operator& each : operators(device)) {
     const Tensors ours = results(each.fused, each, device);
     const Tensors theirs = results(each.reference, each, device);
@@ -92,7 +94,6 @@ Disagreement largest_disagreement(const at::Device& device) {
       if (!(error <= largest.error)) largest = {.name = each.name, .error = error};
     }
   }
-  asking = false;
   return largest;
 }
 

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "calor/net/kernels/gpu/norm_modulate_tasks.h"
+#include "calor/net/kernels/inverse_root.h"
 #include "calor/net/kernels/stored_number.h"
 
 namespace calor::net::kernels::gpu {
@@ -12,6 +12,8 @@ namespace calor::net::kernels::gpu {
 // Where a row's numbers are in the tensors whose heads are apart, [N, heads, L, d].
 struct HeadSizes {
   std::int64_t length, heads, width;  // width: of a head
+
+  CALOR_INLINE std::int64_t row() const { return heads * width; }
 
   struct Place {
     std::int64_t part, token, apart;
