@@ -101,7 +101,7 @@ Settled settle(const Globals& globals, const ExperimentArguments& a, const Reque
     settled.budget = a.budget;
     const auto plan = experiment::plan_of(experiment, request.folder, settled.seeds, 1);
     settled.scale = scale_for_budget(globals, plan, request.folder, a.budget * 60, a.machine.device,
-                                     std::max(1, a.machine.threads), a.at_once);
+                                     a.machine.threads, a.at_once);
   }
   return settled;
 }

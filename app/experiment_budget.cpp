@@ -2,14 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <chrono>
 #include <map>
-#include <nlohmann/json.hpp>
+#include <optional>
 
 #include "app/child_processes.h"
 #include "app/train_request.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
+#include "calor/experiment/budget.h"
 #include "calor/io/atomic_file.h"
 #include "calor/report/progress.h"
 
@@ -18,7 +19,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int trial_steps = 30;
+constexpr int shortest_trial = 10, longest_trial = 10'240;
+// The longer of two trials takes this much more time than the shorter, so that their difference is
+// the steps', and not the scatter of two starts.
+constexpr double seconds_more = 3;
 
 // The settings of a training's words, without what changes no speed.
 std::vector<std::string> kind_of(const std::vector<std::string>& words) {
@@ -41,40 +45,64 @@ train::RunConfig config_of(const std::vector<std::string>& words) {
   return read_train_request(words.at(1), settings, "").config;
 }
 
-// Items a second of a training, by a trial of it in a folder of its own.
-double items_per_second(const Globals& globals, const std::vector<std::string>& kind, bool chain,
-                        const fs::path& folder, const std::string& device, int threads) {
-  fs::remove_all(folder);
-  io::make_folder(folder);
-  ChildProcess child{
-      .id = 0, .arguments = kind, .output = folder / "answer.json", .log = folder / "log"};
-  child.arguments.insert(
-      child.arguments.end(),
-      {fmt::format("train.steps={}", trial_steps), "--run", (folder / "run").string(), "--json",
-       "--device", device, "--threads", std::to_string(threads)});
-  // The first stage alone: a trial must not carry the whole set through it.
-  if (chain)
-    child.arguments.insert(child.arguments.end(), {"stages.particles=exact", "--stage", "1"});
-  say(globals, fmt::format("trying: calor {}", fmt::join(kind, " ")));
-  bool begun = false;
-  int status = 1;
-  run_children(
-      1,
-      [&]() -> std::optional<ChildProcess> {
-        if (begun) return {};
-        begun = true;
-        return child;
-      },
-      [&](std::size_t /*id*/, int ended) { status = ended; });
-  if (interrupted())
-    throw Error("trials of each training", "stopped by a signal", "start it again");
-  const auto answer = nlohmann::json::parse(io::read_text(child.output), nullptr, false);
-  for (const char* key : {"images_per_second", "rows_per_second"}) {
-    if (status == 0 && answer.is_object() && answer.contains(key)) return answer[key];
+// A kind of training, and how it is tried: as many at once as are going to be.
+struct Trials {
+  const Globals& globals;
+  std::vector<std::string> kind;
+  bool chain;
+  fs::path folder;  // of their own
+  std::string device;
+  int threads;  // 0: as many as the command itself takes
+  std::int64_t at_once;
+
+  ChildProcess child(std::size_t id, int steps) const {
+    const fs::path place = folder / std::to_string(id);
+    fs::remove_all(place);
+    io::make_folder(place);
+    ChildProcess child{
+        .id = id, .arguments = kind, .output = place / "answer.json", .log = place / "log"};
+    child.arguments.insert(child.arguments.end(),
+                           {fmt::format("train.steps={}", steps), "--run", (place / "run").string(),
+                            "--json", "--device", device});
+    if (threads > 0)
+      child.arguments.insert(child.arguments.end(), {"--threads", std::to_string(threads)});
+    // The first stage alone: a trial must not carry the whole set through it.
+    if (chain)
+      child.arguments.insert(child.arguments.end(), {"stages.particles=exact", "--stage", "1"});
+    return child;
   }
-  throw Error("a training that runs for a few steps",
-              fmt::format("calor {}: exit status {}", fmt::join(kind, " "), status),
-              "its messages are in " + child.log.string());
+
+  experiment::Trial of(int steps) const {
+    const auto begun = std::chrono::steady_clock::now();
+    std::size_t started = 0;
+    run_children(
+        at_once,
+        [&]() -> std::optional<ChildProcess> {
+          if (started == static_cast<std::size_t>(at_once)) return {};
+          return child(started++, steps);
+        },
+        [&](std::size_t id, int status) {
+          if (status == 0 || interrupted()) return;
+          throw Error("a training that runs for a few steps",
+                      fmt::format("calor {}: exit status {}", fmt::join(kind, " "), status),
+                      "its messages are in " + (folder / std::to_string(id) / "log").string());
+        });
+    if (interrupted())
+      throw Error("trials of each training", "stopped by a signal", "start it again");
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
+    return {.steps = steps, .seconds = took.count()};
+  }
+};
+
+experiment::Cost tried(const Trials& trials) {
+  say(trials.globals, fmt::format("trying: calor {}", fmt::join(trials.kind, " ")));
+  const auto shorter = trials.of(shortest_trial);
+  auto longer = shorter;
+  for (int steps = 4 * shortest_trial; steps <= longest_trial; steps *= 4) {
+    longer = trials.of(steps);
+    if (longer.seconds - shorter.seconds >= seconds_more) break;
+  }
+  return experiment::cost_of(shorter, longer);
 }
 
 }  // namespace
@@ -82,26 +110,33 @@ double items_per_second(const Globals& globals, const std::vector<std::string>& 
 double scale_for_budget(const Globals& globals, const experiment::Plan& plan,
                         const std::filesystem::path& folder, double seconds,
                         const std::string& device, int threads, std::int64_t at_once) {
-  std::map<std::vector<std::string>, double> rates;
-  double total = 0;
+  std::map<std::vector<std::string>, experiment::Cost> costs;
+  std::vector<experiment::Training> trainings;
   for (const auto& job : plan.jobs) {
     if (job.words.front() != "train") continue;
     const auto config = config_of(job.words);
-    const auto kind = kind_of(job.words);
     const bool chain = config.model.stages.is_chain();
-    if (!rates.contains(kind)) {
-      rates[kind] = items_per_second(globals, kind, chain, folder / "trials", device, threads);
+    const auto kind = kind_of(job.words);
+    if (!costs.contains(kind)) {
+      costs[kind] = tried({.globals = globals,
+                           .kind = kind,
+                           .chain = chain,
+                           .folder = folder / "trials",
+                           .device = device,
+                           .threads = threads,
+                           .at_once = at_once});
     }
-    const auto stages =
-        chain ? static_cast<double>(flow::stage_steps(config.model.stages).size()) : 1.0;
-    total += stages * static_cast<double>(config.train.steps * config.train.batch) / rates[kind];
+    const auto stages = chain ? flow::stage_steps(config.model.stages).size() : 1;
+    trainings.push_back(
+        {.cost = costs[kind], .steps = static_cast<std::int64_t>(stages) * config.train.steps});
   }
   fs::remove_all(folder / "trials");
-  if (total == 0) return 1;
-  const double scale = seconds * static_cast<double>(at_once) / total;
+  if (trainings.empty()) return 1;
+  const double scale = experiment::scale_for_budget(trainings, seconds, at_once);
+  const double own = experiment::seconds_of(trainings, 1) / static_cast<double>(at_once);
   say(globals, fmt::format("all trainings at their own length: about {}; every number of steps is "
                            "multiplied by {:.3g}",
-                           report::duration_text(total / static_cast<double>(at_once)), scale));
+                           report::duration_text(own), scale));
   return scale;
 }
 

@@ -20,7 +20,7 @@
 #include "calor/core/device.h"
 #include "calor/core/random.h"
 #include "calor/net/kernels/add_gated.h"
-#include "calor/net/kernels/group_norm_mish.h"
+#include "calor/net/kernels/group_norm.h"
 #include "calor/net/kernels/norm_modulate.h"
 #include "calor/net/kernels/short_attention.h"
 #include "calor/net/kernels/swiglu.h"
@@ -94,13 +94,21 @@ std::vector<Operator> transformer() {
   };
 }
 
-Operator policy() {
+// Of policies (Mish, FiLM) and of U-Nets for pictures (SiLU).
+std::vector<Operator> group_norms() {
   const at::Tensor x = leaf({16, 16, 128});
-  const at::Tensor weight = leaf({128});
-  const at::Tensor bias = leaf({128});
-  const at::Tensor film = leaf({16, 256});
-  return both_ways("group_norm_mish",
-                   [=] { return net::kernels::group_norm_mish(x, 8, weight, bias, film); });
+  const at::Tensor pixels = leaf({16, 196, 48});
+  const auto norm_of = [](std::int64_t channels, net::kernels::AfterNorm f) {
+    return net::kernels::GroupNorm{
+        .groups = 8, .scale = leaf({1, channels}), .shift = leaf({1, channels}), .f = f};
+  };
+  auto mish = norm_of(128, net::kernels::AfterNorm::mish);
+  mish.film = leaf({16, 256});
+  const auto silu = norm_of(48, net::kernels::AfterNorm::silu);
+  return {
+      both_ways("group_norm_mish", [=] { return net::kernels::group_norm(x, mish, at::kFloat); }),
+      both_ways("group_norm_silu",
+                [=] { return net::kernels::group_norm(pixels, silu, at::kFloat); })};
 }
 
 // The perceptron of tables: 1,000 rows of 6 numbers.
@@ -151,7 +159,7 @@ int main() {
   at::set_num_threads(1);
   std::printf("LibTorch %d.%d.%d\n", TORCH_VERSION_MAJOR, TORCH_VERSION_MINOR, TORCH_VERSION_PATCH);
   std::vector<Operator> all = transformer();
-  all.push_back(policy());
+  for (Operator& each : group_norms()) all.push_back(std::move(each));
   for (Operator& each : perceptron()) all.push_back(std::move(each));
   all.push_back(optimiser());
   all.push_back(noise());

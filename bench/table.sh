@@ -63,6 +63,11 @@ for case in POWER MINIBOONE; do
   "$python" bench/peers/lfm_mlp.py --case "$case" --check "$check" >&2
 done
 
+for size in small cifar; do
+  build/bench/unet_step --size "$size" --check "$check"
+  "$python" bench/peers/unet_step.py --size "$size" --check "$check" >&2
+done
+
 # bf16 is compared where the processor has it.
 precisions=(fp32)
 grep -qE 'avx512_bf16|amx_bf16' /proc/cpuinfo && precisions+=(bf16)
@@ -87,6 +92,13 @@ for precision in "${precisions[@]}"; do
   fi
   row "image transformer, guided evaluation, $precision (P2)" 2 evaluation evaluation \
     build/bench/sampling --precision "$precision" -- "$python" bench/peers/jit_step.py --precision "$precision" --sample 16
+done
+for precision in "${precisions[@]}"; do
+  for size in small cifar; do
+    row "U-Net, $size, training step, $precision" - step step \
+      build/bench/unet_step --size "$size" --precision "$precision" -- \
+      "$python" bench/peers/unet_step.py --size "$size" --precision "$precision"
+  done
 done
 declare -A blur_goal=([32]=6 [64]=4 [256]=1.5)
 declare -A blur_batch=([32]=64 [64]=32 [256]=4)

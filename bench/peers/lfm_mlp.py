@@ -14,6 +14,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from compared import read_safetensors, require_same
+
 # name: dimensions, width, hidden layers, activation, batch
 CASES = {
     "POWER": (6, 256, 4, nn.ReLU, 30_000),
@@ -87,16 +89,6 @@ def time_work(case, work, repeats):
     return fastest(repeats, step)
 
 
-def read_safetensors(path):
-    with open(path, "rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        data = bytearray(file.read())
-    header.pop("__metadata__", None)
-    types = {"F32": torch.float32, "F64": torch.float64}
-    return {name: torch.frombuffer(data[slice(*entry["data_offsets"])], dtype=types[entry["dtype"]]).reshape(entry["shape"])
-            for name, entry in header.items()}
-
-
 def check(case, path):
     """Largest difference of each result, relative to the largest number of ours."""
     d, width, layers, activation, _ = CASES[case]
@@ -114,13 +106,7 @@ def check(case, path):
     for i, layer in enumerate(module for module in model.net if isinstance(module, nn.Linear)):
         pairs[f"gradient {i} weight"] = layer.weight.grad, given[f"gradient.net.layers.{i}.weight"]
         pairs[f"gradient {i} bias"] = layer.bias.grad, given[f"gradient.net.layers.{i}.bias"]
-    worst = 0
-    for name, (ours, theirs) in pairs.items():
-        error = ((ours - theirs).abs().max() / theirs.abs().max()).item()
-        worst = max(worst, error)
-        print(f"{case} {name}: relative difference {error:.1e}")
-    if not worst < 1e-4:
-        raise SystemExit(f"{case}: the two do not compute the same")
+    require_same(case, pairs)
 
 
 def main():

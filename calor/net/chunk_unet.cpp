@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "calor/net/chunk_condition.h"
-#include "calor/net/kernels/group_norm_mish.h"
+#include "calor/net/kernels/group_norm.h"
 #include "calor/net/layers.h"
 #include "calor/net/step_convolution.h"
 
@@ -34,7 +34,14 @@ struct ConvolutionBlock {
 
   // film: s and b [N, 2 out], or undefined where there are none.
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& film, Precision precision) const {
-    return kernels::group_norm_mish(convolution(x, precision), groups, scale, shift, film);
+    const at::Tensor h = convolution(x, precision);
+    return kernels::group_norm(h,
+                               {.groups = groups,
+                                .scale = scale.unsqueeze(0),
+                                .shift = shift.unsqueeze(0),
+                                .f = kernels::AfterNorm::mish,
+                                .film = film},
+                               h.scalar_type());
   }
   void pack(Precision precision) { convolution.pack(precision, false); }
 };

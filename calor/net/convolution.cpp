@@ -13,9 +13,13 @@ Convolution::Convolution(Parameters& parameters, const std::string& name, std::i
 
 at::Tensor Convolution::operator()(const at::Tensor& x, Precision precision,
                                    std::int64_t stride) const {
-  const at::ScalarType type = product_type(weight, precision);
+  const at::ScalarType own = type(precision);
   const std::int64_t padding = weight.size(2) / 2;
-  return at::conv2d(x.to(type), weight.to(type), bias.to(type), stride, padding);
+  return at::conv2d(x.to(own), weight.to(own), bias.to(own), stride, padding);
+}
+
+at::ScalarType Convolution::type(Precision precision) const {
+  return product_type(weight, precision);
 }
 
 }  // namespace calor::net

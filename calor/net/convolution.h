@@ -20,6 +20,8 @@ struct Convolution {
   Convolution(Parameters& parameters, const std::string& name, std::int64_t in, std::int64_t out,
               std::int64_t side = 3, Initialiser initialiser = init_xavier);
   at::Tensor operator()(const at::Tensor& x, Precision precision, std::int64_t stride = 1) const;
+  // Of the result, and best of x, which is turned into it.
+  at::ScalarType type(Precision precision) const;
 };
 
 }  // namespace calor::net

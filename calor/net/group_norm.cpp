@@ -2,23 +2,30 @@
 
 #include <ATen/ATen.h>
 
+#include "calor/net/kernels/group_norm.h"
+
 namespace calor::net {
 namespace {
 
-at::Tensor per_pixel(const at::Tensor& channels) { return channels.unsqueeze(2).unsqueeze(3); }
+// A picture whose channels lie side by side is a sample of H W places as it lies.
+at::Tensor normed(const at::Tensor& x, const kernels::GroupNorm& norm, at::ScalarType type) {
+  const at::Tensor places = x.permute({0, 2, 3, 1}).flatten(1, 2);
+  return kernels::group_norm(places, norm, type)
+      .unflatten(1, {x.size(2), x.size(3)})
+      .permute({0, 3, 1, 2});
+}
 
 }  // namespace
 
 at::Tensor group_norm(const at::Tensor& x, std::int64_t groups, const at::Tensor& scale,
-                      const at::Tensor& shift) {
-  const at::Tensor values = x.scalar_type() == at::kBFloat16 ? x.to(at::kFloat) : x;
-  const at::Tensor normal = at::group_norm(values, groups, {}, {}, 1e-5);
-  return at::addcmul(per_pixel(shift), normal, per_pixel(scale));
+                      const at::Tensor& shift, at::ScalarType type) {
+  return normed(x, {.groups = groups, .scale = scale, .shift = shift}, type);
 }
 
 at::Tensor group_norm_silu(const at::Tensor& x, std::int64_t groups, const at::Tensor& scale,
-                           const at::Tensor& shift) {
-  return at::silu(group_norm(x, groups, scale, shift));
+                           const at::Tensor& shift, at::ScalarType type) {
+  return normed(
+      x, {.groups = groups, .scale = scale, .shift = shift, .f = kernels::AfterNorm::silu}, type);
 }
 
 ChannelAffine::ChannelAffine(Parameters& parameters, const std::string& name, std::int64_t width)

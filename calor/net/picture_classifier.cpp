@@ -72,7 +72,8 @@ PictureClassifier::PictureClassifier(const PictureClassifierOptions& options,
 at::Tensor PictureClassifier::run(const Block& block, const at::Tensor& x,
                                   Precision precision) const {
   const auto normed = [&](const at::Tensor& h, const ChannelAffine& norm) {
-    return group_norm_silu(h, options_.groups, norm.scale(), norm.shift());
+    return group_norm_silu(h, options_.groups, norm.scale(), norm.shift(),
+                           block.first.type(precision));
   };
   const at::Tensor inner = block.first(normed(x, block.norm1), precision, block.stride);
   const at::Tensor added = block.second(normed(inner, block.norm2), precision);
@@ -92,7 +93,7 @@ std::vector<at::Tensor> PictureClassifier::layers(const at::Tensor& pictures,
     for (const Block& block : blocks) h = run(block, h, precision);
     ends.push_back(h);
   }
-  ends.push_back(group_norm_silu(h, options_.groups, last_norm_.scale(), last_norm_.shift()));
+  ends.push_back(group_norm_silu(h, options_.groups, last_norm_.scale(), last_norm_.shift(), type));
   return ends;
 }
 

@@ -28,7 +28,8 @@ at::Tensor spatial_softmax(const at::Tensor& maps) {
 }
 
 at::Tensor PictureEncoder::Unit::operator()(const at::Tensor& x, Precision precision) const {
-  return group_norm(convolution(x, precision, stride), groups, norm.scale(), norm.shift());
+  return group_norm(convolution(x, precision, stride), groups, norm.scale(), norm.shift(),
+                    norm.weight.scalar_type());
 }
 
 PictureEncoder::Unit PictureEncoder::make_unit(Parameters& parameters, const std::string& name,

@@ -20,9 +20,10 @@ ResidualBlock::ResidualBlock(Parameters& parameters, const std::string& name, st
 at::Tensor ResidualBlock::operator()(const at::Tensor& x, const UnetPass& pass) const {
   const auto modulation =
       modulation_(pass.embedding, pass.precision).to(pass.embedding.scalar_type()).chunk(2, 1);
+  const auto type = conv1_.type(pass.precision);
   at::Tensor h =
-      conv1_(group_norm_silu(x, groups_, norm1_.scale(), norm1_.shift()), pass.precision);
-  h = group_norm_silu(h, groups_, 1 + modulation[0], modulation[1]);
+      conv1_(group_norm_silu(x, groups_, norm1_.scale(), norm1_.shift(), type), pass.precision);
+  h = group_norm_silu(h, groups_, 1 + modulation[0], modulation[1], type);
   if (pass.dropout && dropout_ > 0) h = at::dropout(h, dropout_, true);
   h = conv2_(h, pass.precision).to(x.scalar_type());
   return h + (skip_ ? (*skip_)(x, pass.precision).to(x.scalar_type()) : x);
@@ -41,8 +42,10 @@ at::Tensor AttentionBlock::operator()(const at::Tensor& x, const UnetPass& pass)
   const std::int64_t c = x.size(1);
   const at::ScalarType type = x.scalar_type();
   // [N, C, H, W] channels last is [N, H W, C] as it lies.
-  const at::Tensor tokens =
-      group_norm(x, groups_, norm_.scale(), norm_.shift()).permute({0, 2, 3, 1}).flatten(1, 2);
+  const at::Tensor tokens = group_norm(x, groups_, norm_.scale(), norm_.shift(),
+                                       product_type(qkv_.weight, pass.precision))
+                                .permute({0, 2, 3, 1})
+                                .flatten(1, 2);
   const at::Tensor qkv = qkv_(tokens, pass.precision)
                              .reshape({n, tokens.size(1), 3, heads_, c / heads_})
                              .permute({2, 0, 3, 1, 4});

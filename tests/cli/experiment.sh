@@ -50,9 +50,9 @@ wait $! || fail "stopped by Ctrl-C"
 "$CALOR" experiment grid.toml --seeds 2 --threads 1 --run other --quiet >/dev/null && cmp before.md other/table.md ||
   fail "gone on with after Ctrl-C: $(cat other/table.md)"
 # A budget makes the trainings shorter, by one factor for all.
-"$CALOR" experiment grid.toml --seeds 1 --threads 1 --budget 0.1 --run quick --quiet >/dev/null || fail "--budget"
-grep -q '"budget_minutes": 0.1' quick/plan.json || fail "the plan: $(cat quick/plan.json)"
-expect 2 "9 minutes, not 0.1" "$CALOR" experiment grid.toml --budget 9 --run quick
+"$CALOR" experiment grid.toml --seeds 1 --threads 1 --budget 0.3 --run quick --quiet >/dev/null || fail "--budget"
+grep -q '"budget_minutes": 0.3' quick/plan.json || fail "the plan: $(cat quick/plan.json)"
+expect 2 "9 minutes, not 0.3" "$CALOR" experiment grid.toml --budget 9 --run quick
 expect 2 "did you mean 'samplers'" "$CALOR" experiment sampler
 sed 's/levels/levls/' grid.toml >bad.toml
 expect 2 "bad.toml" "$CALOR" experiment bad.toml

@@ -1,6 +1,5 @@
 // The matrix products and fused loops of networks of action chunks against LibTorch's operators.
 #include "calor/net/step_convolution.h"
-#include "calor/net/kernels/group_norm_mish.h"
 #include "calor/net/kernels/step_windows.h"
 #include "tests/support/golden.h"
 #include "tests/support/threads.h"
@@ -163,54 +162,6 @@ TEST(StepWindows, AddingIsTheAdjoint) {
     EXPECT_NEAR(difference, 0, 1e-12 * static_cast<double>(y.numel()));
     test::expect_close(back, kernels::add_step_windows_reference(y, 8, windows), 1e-14, "sums");
   }
-}
-
-class NormMish : public ::testing::TestWithParam<std::tuple<std::int64_t, std::int64_t, bool>> {
- protected:
-  std::int64_t groups() const { return std::get<0>(GetParam()); }
-  Tensors inputs() const {
-    const auto& [groups, width, with_film] = GetParam();
-    const std::int64_t c = groups * width;
-    const auto normal = [&](at::IntArrayRef shape, std::uint64_t seed) {
-      return at::randn(shape, generator(seed), at::kDouble);
-    };
-    return {normal({21, 4, c}, 1) * 3 + 2, 1 + normal({c}, 2), normal({c}, 3) * 10,
-            with_film ? normal({21, 2 * c}, 4) : at::Tensor()};
-  }
-};
-INSTANTIATE_TEST_SUITE_P(Shapes, NormMish,
-                         ::testing::Combine(::testing::Values(1, 8), ::testing::Values(1, 5, 16),
-                                            ::testing::Bool()));
-
-TEST_P(NormMish, IsTheReference) {
-  const auto ours = [&](const Tensors& x) {
-    return kernels::group_norm_mish(x[0], groups(), x[1], x[2], x[3]);
-  };
-  const auto theirs = [&](const Tensors& x) {
-    return kernels::group_norm_mish_reference(x[0], groups(), x[1], x[2], x[3]);
-  };
-  const Tensors exact = value_and_gradients(theirs, inputs());
-  expect_all_close(value_and_gradients(ours, inputs()), exact, 1e-12, "fp64");
-  expect_all_close(value_and_gradients(ours, to_type(inputs(), at::kFloat)), exact, 5e-6, "fp32");
-}
-
-TEST_P(NormMish, DoesNotDependOnThreads) {
-  const auto ours = [&](const Tensors& x) {
-    return kernels::group_norm_mish(x[0], groups(), x[1], x[2], x[3]);
-  };
-  const Tensors given = to_type(inputs(), at::kFloat);
-  const auto runs = test::on_threads({1, 3}, [&] { return value_and_gradients(ours, given); });
-  for (std::size_t i = 0; i < runs[0].size(); ++i) EXPECT_TRUE(at::equal(runs[0][i], runs[1][i]));
-}
-
-// Far out, Mish is 0 or the identity, and nothing overflows.
-TEST(GroupNormMish, HoldsFarOut) {
-  const at::Tensor x = at::randn({1, 4, 2}, generator(1));
-  const at::Tensor bias = at::tensor({-90.0F, 90.0F});
-  const at::Tensor y = kernels::group_norm_mish(x, 1, at::ones({2}), bias, {});
-  EXPECT_TRUE(at::isfinite(y).all().item<bool>());
-  EXPECT_LT(y.select(2, 0).abs().max().item<double>(), 1e-30);
-  EXPECT_GT(y.select(2, 1).min().item<double>(), 80);
 }
 
 }  // namespace

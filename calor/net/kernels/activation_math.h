@@ -160,4 +160,18 @@ struct Gelu {
   }
 };
 
+// With w = e^2 + 2 e, e = exp(n): tanh(ln(1 + e)) = w / (w + 2), no cancellation anywhere. Beyond
+// 20 both are 1 in fp64, and e stays finite in fp32.
+struct Mish {
+  static constexpr bool from_value = false;
+  template <class T>
+  CALOR_INLINE static ValueSlope<T> both(T n) {
+    const T e = exp_of(smaller(n, T(20)));
+    const T w = e * (e + T(2));
+    const T tanh = w / (w + T(2));
+    const T rest = T(4) * (w + T(1)) / ((w + T(2)) * (w + T(2)));  // 1 - tanh^2
+    return {n * tanh, tanh + n * rest * (e / (e + T(1)))};
+  }
+};
+
 }  // namespace calor::net::kernels

@@ -12,6 +12,7 @@
 
 #include "calor/net/kernels/add_gated.h"
 #include "calor/net/kernels/gpu/launch.h"
+#include "calor/net/kernels/group_norm.h"
 #include "calor/net/kernels/norm_modulate.h"
 #include "calor/net/kernels/swiglu.h"
 #include "calor/net/kernels/turned_heads.h"
@@ -34,6 +35,10 @@ at::Tensor some_numbers(at::IntArrayRef sizes, const at::Device& device) {
 }
 
 at::Tensor joined(const Heads& h) { return at::cat({h.q, 2 * h.k, 3 * h.v}); }
+
+GroupNorm mish_norm(const Tensors& v) {
+  return {.groups = 3, .scale = v[1], .shift = v[2], .f = AfterNorm::mish, .film = v[3]};
+}
 
 std::vector<Operator> operators(const at::Device& device) {
   constexpr std::int64_t width = 36, heads = 3;
@@ -60,6 +65,10 @@ std::vector<Operator> operators(const at::Device& device) {
        [table](const Tensors& v) {
          return joined(turned_heads_reference(v[0], heads, v[1], v[2], table));
        }},
+      {"group_norm",
+       {{4, 5, width}, {1, width}, {4, width}, {4, 2 * width}},
+       [](const Tensors& v) { return group_norm(v[0], mish_norm(v), at::kFloat); },
+       [](const Tensors& v) { return group_norm_reference(v[0], mish_norm(v), at::kFloat); }},
   };
 }
 
