@@ -1,7 +1,7 @@
 // The time of one training step of a U-Net: forward, loss, backward, clipping, AdamW and both
 // averages. Two sizes:
 //     small  the defaults, 1.3 M parameters: 28 x 28 pixels, one channel, batch 128
-//     cifar  9.9 M: 32 x 32 x 3, channels 64 128 128, two blocks a level, batch 64
+//     cifar  7.0 M: 32 x 32 x 3, channels 64 128 128, two blocks a level, batch 64
 //
 //     build/bench/unet_step [--size small|cifar] [--precision fp32|bf16] [--batch N] [--threads N]
 //                           [--steps 3] [--check FILE] [unet.channels=32 ...]

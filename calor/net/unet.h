@@ -6,10 +6,10 @@
 // Level l works on H / 2^l x W / 2^l pixels with w_l = channels * multipliers[l] channels. With R a
 // residual block, followed by self-attention at the chosen levels (see unet_block.h):
 //
-//     down, l = 0, 1, ...:  h <- R(h), `blocks` times; then a 3x3 convolution of stride 2 to
-//     w_(l+1) middle:               h <- R(attention(R(h))) up, l = ..., 1, 0:    h <- R([h,
-//     skip]), `blocks` + 1 times; then every pixel is doubled in
-//                           both directions and a 3x3 convolution takes w_l to w_(l-1)
+//   - down, l = 0, 1, ...: h <- R(h), `blocks` times; a 3x3 convolution of stride 2 to w_(l+1);
+//   - middle: h <- R(attention(R(h)));
+//   - up, l = ..., 1, 0: h <- R([h, skip]), `blocks` + 1 times; then every pixel is doubled in both
+//     directions and a 3x3 convolution takes w_l to w_(l-1).
 //
 // A skip is what came into the level on the way down, or what a block there put out; the last is
 // taken first. In difference to the published networks it is the resampling convolutions that
@@ -25,8 +25,8 @@
 // channels has 9 i o + 9 o^2 for its convolutions, (2 E + 4) o for their biases and the modulation,
 // 2 i for its first norm, and (i + 1) o where i is not o; attention at width w has 4 w^2 + 6 w.
 // Each level has B blocks w to w and B + 1 blocks 2 w to w, with an attention each where chosen;
-// the middle two blocks and an attention; each of L - 1 borders 2 (9 w w' ) + w + w'; the ends (9 C
-// + 1) w_0 + (9 w_0 + 1) C + 2 w_0; the embedding (64 + 1) E + (E + 1) E + (classes + 1) E.
+// the middle two blocks and an attention; each of L - 1 borders 18 w w' + w + w'; the ends
+// (9 C + 1) w_0 + (9 w_0 + 1) C + 2 w_0; the embedding (64 + 1) E + (E + 1) E + (classes + 1) E.
 //
 // The last convolution of every block, every attention's output and the last convolution begin at
 // zero, so that at first every block passes on its input (through skip) and the prediction is 0.
