@@ -7,6 +7,8 @@
 
 #include <limits>
 
+#include "calor/net/kernels/gpu/launch.h"
+
 namespace calor::net {
 namespace {
 
@@ -29,22 +31,28 @@ double worst(const at::Tensor& a, const at::Tensor& b) {
 class ActivationTest : public testing::TestWithParam<Activation> {};
 
 // fp64 to rounding; fp32 to the error of GELU's erfc, 1.5e-7, and of rounding.
-TEST_P(ActivationTest, ValueAndSlopeAgreeWithTheReference) {
+void expect_value_and_slope(Activation kind) {
   for (const auto& [type, tolerance] :
        {std::pair{at::kDouble, 1e-14}, std::pair{at::kFloat, 5e-7}}) {
     const at::Tensor a = arguments(type);
     const at::Tensor exact = a.to(at::kDouble);
-    const at::Tensor value = kernels::activation_reference(exact, GetParam());
-    const at::Tensor slope = kernels::activation_slope_reference(exact, GetParam());
+    const at::Tensor value = kernels::activation_reference(exact, kind);
+    const at::Tensor slope = kernels::activation_slope_reference(exact, kind);
     at::Tensor y = a.clone();
     const at::Tensor s = at::empty_like(a);
-    kernels::activate(y, {}, s, GetParam());
+    kernels::activate(y, {}, s, kind);
     EXPECT_LE(worst(y, value), tolerance);
     EXPECT_LE(worst(s, slope), tolerance);
     y = a - 0.25;
-    kernels::activate(y, at::full({400}, 0.25, a.options()), {}, GetParam());
+    kernels::activate(y, at::full({400}, 0.25, a.options()), {}, kind);
     EXPECT_LE(worst(y, value), 10 * tolerance) << "with a bias: a - 0.25 + 0.25 is rounded";
   }
+}
+
+TEST_P(ActivationTest, ValueAndSlopeAgreeWithTheReference) { expect_value_and_slope(GetParam()); }
+TEST_P(ActivationTest, ValueAndSlopeAgreeAsTasksOfGpus) {
+  const kernels::gpu::TasksOnProcessor tasks;
+  expect_value_and_slope(GetParam());
 }
 
 TEST_P(ActivationTest, GradientAgreesWithAutogradOfTheReference) {
@@ -94,7 +102,7 @@ TEST(Activation, Softplus20HasNoCutOff) {
   EXPECT_EQ(y[3].item<double>(), std::exp(-2000.0));
 }
 
-TEST(Activation, TangentKernels) {
+void expect_tangent_kernels() {
   const auto generator = at::detail::createCPUGenerator(3);
   for (const auto type : {at::kFloat, at::kDouble}) {
     const double tolerance = type == at::kFloat ? 1e-5 : 1e-13;
@@ -112,6 +120,14 @@ TEST(Activation, TangentKernels) {
       EXPECT_LE(worst(trace, (expected * weight).sum(at::IntArrayRef{1, 2})), tolerance);
     }
   }
+}
+
+TEST(Activation, TangentKernels) { expect_tangent_kernels(); }
+
+// The tasks that a GPU runs, by a team of one.
+TEST(Activation, TangentTasksOfGpus) {
+  const kernels::gpu::TasksOnProcessor tasks;
+  expect_tangent_kernels();
 }
 
 }  // namespace

@@ -9,19 +9,11 @@
 
 #include "calor/net/kernels/activation_math.h"
 #include "calor/net/kernels/by_type.h"
+#include "calor/net/kernels/gpu/activation_tasks.h"
+#include "calor/net/kernels/gpu/launch.h"
 
 namespace calor::net::kernels {
 namespace {
-
-template <class F, class T>
-CALOR_INLINE ValueSlope<T> value_slope(T a) {
-  if constexpr (F::from_value) {
-    const T y = F::value(a);
-    return {y, F::slope_at(y)};
-  } else {
-    return F::both(a);
-  }
-}
 
 // A block of rows; bias and slope may be null.
 template <class T>
@@ -200,8 +192,37 @@ TangentSizes sizes_of(const at::Tensor& slope, const at::Tensor& tangents) {
           .step = tangents.dim() == 3 ? k * width : 0};
 }
 
-bool has_fast_type(const at::Tensor& a) {
-  return a.is_cpu() && (a.scalar_type() == at::kFloat || a.scalar_type() == at::kDouble);
+bool has_numbers(const at::Tensor& a) {
+  return a.scalar_type() == at::kFloat || a.scalar_type() == at::kDouble;
+}
+
+template <class F>
+void activate_as_tasks(const at::Tensor& values, const at::Tensor& bias, const at::Tensor& slope) {
+  by_type(values, [&](auto type) {
+    using T = decltype(type);
+    gpu::for_elements(values.device(),
+                      gpu::Activate<F, T>{pointer<T>(values), pointer<T>(bias), pointer<T>(slope),
+                                          values.size(-1)},
+                      values.numel());
+  });
+}
+
+void activate_as_tasks(const at::Tensor& values, const at::Tensor& bias, const at::Tensor& slope,
+                       Activation kind) {
+  switch (kind) {
+    case Activation::relu:
+      return activate_as_tasks<Relu>(values, bias, slope);
+    case Activation::elu:
+      return activate_as_tasks<Elu>(values, bias, slope);
+    case Activation::softplus20:
+      return activate_as_tasks<Softplus20>(values, bias, slope);
+    case Activation::silu:
+      return activate_as_tasks<Silu>(values, bias, slope);
+    case Activation::gelu:
+      return activate_as_tasks<Gelu>(values, bias, slope);
+    case Activation::tanh:
+      return activate_as_tasks<Tanh>(values, bias, slope);
+  }
 }
 
 // The whole tensor on all threads, body(begin, end). Elements are independent, but the last few of
@@ -267,14 +288,16 @@ class ActivationFunction final : public torch::autograd::Function<ActivationFunc
 
 }  // namespace
 
-bool has_fast_activation(const at::Tensor& a) { return has_fast_type(a) && a.is_contiguous(); }
+bool has_fast_activation(const at::Tensor& a) {
+  return has_numbers(a) && (a.is_cpu() || gpu::serves(a)) && a.is_contiguous();
+}
 
 bool slope_follows_from_value(Activation kind) {
   return kind != Activation::silu && kind != Activation::gelu;
 }
 
 at::Tensor activation(const at::Tensor& a, Activation kind) {
-  if (!has_fast_type(a) || a.numel() == 0) return activation_reference(a, kind);
+  if (!a.is_cpu() || !has_numbers(a) || a.numel() == 0) return activation_reference(a, kind);
   return ActivationFunction::apply(a, static_cast<std::int64_t>(kind));
 }
 
@@ -320,6 +343,7 @@ at::Tensor activation_slope_reference(const at::Tensor& a, Activation kind) {
 
 void activate(const at::Tensor& values, const at::Tensor& bias, const at::Tensor& slope,
               Activation kind) {
+  if (gpu::runs_tasks(values)) return activate_as_tasks(values, bias, slope, kind);
   const std::int64_t width = values.size(-1);
   by_type(values, [&](auto type) {
     using T = decltype(type);
@@ -350,7 +374,14 @@ void add_column_sums(const at::Tensor& x, const at::Tensor& sums) {
 void scale_tangents(const at::Tensor& slope, const at::Tensor& tangents, const at::Tensor& out) {
   by_type(slope, [&](auto type) {
     using T = decltype(type);
-    scale(pointer<T>(slope), pointer<T>(tangents), pointer<T>(out), sizes_of(slope, tangents));
+    const TangentSizes s = sizes_of(slope, tangents);
+    if (!gpu::runs_tasks(slope)) {
+      return scale(pointer<T>(slope), pointer<T>(tangents), pointer<T>(out), s);
+    }
+    gpu::for_elements(slope.device(),
+                      gpu::ScaleTangents<T>{pointer<T>(slope), pointer<T>(tangents),
+                                            pointer<T>(out), s.k, s.width, s.step},
+                      out.numel());
   });
 }
 
@@ -358,8 +389,16 @@ void contract_tangents(const at::Tensor& slope, const at::Tensor& tangents,
                        const at::Tensor& weight, const at::Tensor& trace) {
   by_type(slope, [&](auto type) {
     using T = decltype(type);
-    contract(pointer<T>(slope), pointer<T>(tangents), pointer<T>(weight), pointer<T>(trace),
-             sizes_of(slope, tangents));
+    const TangentSizes s = sizes_of(slope, tangents);
+    if (!gpu::runs_tasks(slope)) {
+      return contract(pointer<T>(slope), pointer<T>(tangents), pointer<T>(weight),
+                      pointer<T>(trace), s);
+    }
+    gpu::for_rows(
+        slope.device(),
+        gpu::ContractTangents<T>{pointer<T>(slope), pointer<T>(tangents), pointer<T>(weight),
+                                 pointer<T>(trace), s.k, s.width, s.step},
+        s.n);
   });
 }
 

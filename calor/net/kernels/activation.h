@@ -26,14 +26,14 @@ at::Tensor activation_reference(const at::Tensor& a, Activation kind);
 // f'(a), operator by operator.
 at::Tensor activation_slope_reference(const at::Tensor& a, Activation kind);
 
-// Whether the serial kernels below serve this tensor: fp32 or fp64, contiguous, on the CPU.
+// Whether `activate` and the tangents' kernels serve this tensor: fp32 or fp64, contiguous.
 bool has_fast_activation(const at::Tensor& a);
 
 // Whether f' follows from f, so that a backward pass needs nothing but the value. (SiLU and GELU
 // are not monotonic; theirs is kept beside the value.)
 bool slope_follows_from_value(Activation kind);
 
-// The kernels below run on the calling thread, build no graph and take contiguous fp32 or fp64.
+// Contiguous fp32 or fp64 without a graph; on a processor on the calling thread, where all serve.
 
 // values [rows, width]: a -> f(a + bias), in place. bias [width] or undefined; slope like values,
 // or undefined: receives f'(a + bias).

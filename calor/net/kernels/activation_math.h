@@ -174,4 +174,14 @@ struct Mish {
   }
 };
 
+template <class F, class T>
+CALOR_INLINE ValueSlope<T> value_slope(T a) {
+  if constexpr (F::from_value) {
+    const T y = F::value(a);
+    return {y, F::slope_at(y)};
+  } else {
+    return F::both(a);
+  }
+}
+
 }  // namespace calor::net::kernels

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <vector>
 
+#include "calor/net/kernels/activation.h"
 #include "calor/net/kernels/add_gated.h"
 #include "calor/net/kernels/gpu/launch.h"
 #include "calor/net/kernels/group_norm.h"
@@ -26,6 +27,7 @@ struct Operator {
   const char* name;
   std::vector<std::vector<std::int64_t>> inputs;  // their sizes
   std::function<at::Tensor(const Tensors&)> fused, reference;
+  bool has_gradients = true;
 };
 
 // Numbers of either sign that repeat nowhere, without a random generator.
@@ -38,6 +40,35 @@ at::Tensor joined(const Heads& h) { return at::cat({h.q, 2 * h.k, 3 * h.v}); }
 
 GroupNorm mish_norm(const Tensors& v) {
   return {.groups = 3, .scale = v[1], .shift = v[2], .f = AfterNorm::mish, .film = v[3]};
+}
+
+constexpr Activation activations[] = {Activation::relu, Activation::elu,  Activation::softplus20,
+                                      Activation::silu, Activation::gelu, Activation::tanh};
+
+// Of a [n, width], bias [width], tangents [n, k, width] and weight [k, width], for each activation:
+// its value and slope at a + bias, the slope times the tangents, and the trace with the weight.
+at::Tensor tangents(const Tensors& v) {
+  Tensors parts;
+  for (const Activation kind : activations) {
+    const at::Tensor y = v[0].clone(), slope = at::empty_like(y), scaled = at::empty_like(v[2]);
+    const at::Tensor trace = at::empty({y.size(0)}, y.options());
+    activate(y, v[1], slope, kind);
+    scale_tangents(slope, v[2], scaled);
+    contract_tangents(slope, v[2], v[3], trace);
+    parts.insert(parts.end(), {y.flatten(), slope.flatten(), scaled.flatten(), trace});
+  }
+  return at::cat(parts);
+}
+at::Tensor tangents_reference(const Tensors& v) {
+  Tensors parts;
+  for (const Activation kind : activations) {
+    const at::Tensor a = v[0] + v[1];
+    const at::Tensor slope = activation_slope_reference(a, kind);
+    const at::Tensor scaled = slope.unsqueeze(1) * v[2];
+    parts.insert(parts.end(), {activation_reference(a, kind).flatten(), slope.flatten(),
+                               scaled.flatten(), (scaled * v[3]).sum(at::IntArrayRef{1, 2})});
+  }
+  return at::cat(parts);
 }
 
 std::vector<Operator> operators(const at::Device& device) {
@@ -65,6 +96,11 @@ std::vector<Operator> operators(const at::Device& device) {
        [table](const Tensors& v) {
          return joined(turned_heads_reference(v[0], heads, v[1], v[2], table));
        }},
+      {"tangents",
+       {{5, width}, {width}, {5, 3, width}, {3, width}},
+       tangents,
+       tangents_reference,
+       false},
       {"group_norm",
        {{4, 5, width}, {1, width}, {4, width}, {4, 2 * width}},
        [](const Tensors& v) { return group_norm(v[0], mish_norm(v), at::kFloat); },
@@ -72,14 +108,15 @@ std::vector<Operator> operators(const at::Device& device) {
   };
 }
 
-// The result and the inputs' gradients of sum(result * some numbers).
+// The result and, where it has any, the inputs' gradients of sum(result * some numbers).
 Tensors results(const std::function<at::Tensor(const Tensors&)>& f, const Operator& about,
                 const at::Device& device) {
   Tensors inputs;
   for (const auto& sizes : about.inputs) {
-    inputs.push_back(some_numbers(sizes, device).set_requires_grad(true));
+    inputs.push_back(some_numbers(sizes, device).set_requires_grad(about.has_gradients));
   }
   const at::Tensor y = f(inputs);
+  if (!about.has_gradients) return {y};
   (y * some_numbers(y.sizes(), device)).sum().backward();
   Tensors all{y.detach()};
   for (const at::Tensor& input : inputs) all.push_back(input.grad());
