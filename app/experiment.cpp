@@ -11,6 +11,7 @@
 #include "app/command.h"
 #include "app/experiment_budget.h"
 #include "app/run_lock.h"
+#include "app/static_answers.h"
 #include "calor/config/presets.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
@@ -242,11 +243,10 @@ class Execution {
 };
 
 nlohmann::ordered_json list_experiments(const Globals& globals) {
+  answer(globals, list_of(embedded_experiments()));
   nlohmann::ordered_json list = nlohmann::json::array();
   for (const auto& [name, text] : embedded_experiments()) {
-    const std::string summary = config::preset_summary(text);
-    answer(globals, fmt::format("{:<20} {}", name, summary));
-    list.push_back({{"name", name}, {"summary", summary}});
+    list.push_back({{"name", name}, {"summary", config::preset_summary(text)}});
   }
   return {{"experiments", list}};
 }

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "app/child_processes.h"
 #include "app/train_request.h"
@@ -75,20 +77,24 @@ struct Trials {
   experiment::Trial of(int steps) const {
     const auto begun = std::chrono::steady_clock::now();
     std::size_t started = 0;
+    std::optional<std::pair<std::size_t, int>> failed;
     run_children(
         at_once,
         [&]() -> std::optional<ChildProcess> {
-          if (started == static_cast<std::size_t>(at_once)) return {};
+          if (failed || started == static_cast<std::size_t>(at_once)) return {};
           return child(started++, steps);
         },
         [&](std::size_t id, int status) {
-          if (status == 0 || interrupted()) return;
-          throw Error("a training that runs for a few steps",
-                      fmt::format("calor {}: exit status {}", fmt::join(kind, " "), status),
-                      "its messages are in " + (folder / std::to_string(id) / "log").string());
+          if (status != 0 && !failed) failed = {id, status};
         });
     if (interrupted())
       throw Error("trials of each training", "stopped by a signal", "start it again");
+    if (failed) {
+      throw Error(
+          "a training that runs for a few steps",
+          fmt::format("calor {}: exit status {}", fmt::join(kind, " "), failed->second),
+          "its messages are in " + (folder / std::to_string(failed->first) / "log").string());
+    }
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
     return {.steps = steps, .seconds = took.count()};
   }
@@ -96,6 +102,8 @@ struct Trials {
 
 experiment::Cost tried(const Trials& trials) {
   say(trials.globals, fmt::format("trying: calor {}", fmt::join(trials.kind, " ")));
+  // The first start of all may have to fetch and prepare what later ones find.
+  trials.of(shortest_trial);
   const auto shorter = trials.of(shortest_trial);
   auto longer = shorter;
   for (int steps = 4 * shortest_trial; steps <= longest_trial; steps *= 4) {
@@ -112,8 +120,11 @@ double scale_for_budget(const Globals& globals, const experiment::Plan& plan,
                         const std::string& device, int threads, std::int64_t at_once) {
   std::map<std::vector<std::string>, experiment::Cost> costs;
   std::vector<experiment::Training> trainings;
+  const auto is_training = [](const experiment::Job& job) { return job.words.front() == "train"; };
+  const auto together =
+      std::min<std::int64_t>(at_once, std::ranges::count_if(plan.jobs, is_training));
   for (const auto& job : plan.jobs) {
-    if (job.words.front() != "train") continue;
+    if (!is_training(job)) continue;
     const auto config = config_of(job.words);
     const bool chain = config.model.stages.is_chain();
     const auto kind = kind_of(job.words);
@@ -124,7 +135,7 @@ double scale_for_budget(const Globals& globals, const experiment::Plan& plan,
                            .folder = folder / "trials",
                            .device = device,
                            .threads = threads,
-                           .at_once = at_once});
+                           .at_once = together});
     }
     const auto stages = chain ? flow::stage_steps(config.model.stages).size() : 1;
     trainings.push_back(
@@ -133,7 +144,7 @@ double scale_for_budget(const Globals& globals, const experiment::Plan& plan,
   fs::remove_all(folder / "trials");
   if (trainings.empty()) return 1;
   const double scale = experiment::scale_for_budget(trainings, seconds, at_once);
-  const double own = experiment::seconds_of(trainings, 1) / static_cast<double>(at_once);
+  const double own = experiment::seconds_of(trainings, 1) / static_cast<double>(together);
   say(globals, fmt::format("all trainings at their own length: about {}; every number of steps is "
                            "multiplied by {:.3g}",
                            report::duration_text(own), scale));

@@ -1,5 +1,6 @@
-// calor: answers requests for help from a file, and begins the program proper, whose LibTorch takes
-// a third of a second to load, only where there is work to do.
+// calor: answers requests for help, and for lists and texts that are always the same, from a file,
+// and begins the program proper, whose LibTorch takes a third of a second to load, only where there
+// is work to do.
 //
 // The program proper is the shared library libcalor_engine.so beside this file, or in the place
 // where `make install` puts it. It is loaded after the environment is set that its thread pool
@@ -36,19 +37,24 @@ fs::path engine_folder() {
              : own;
 }
 
-// "calor train" for `calor train --help`; nothing where the words ask for anything but help.
-std::optional<std::string> help_key(int argc, char** argv) {
+std::string joined(int argc, char** argv, const std::string& first) {
+  std::string words = first;
+  for (int i = 1; i < argc; ++i) words += std::string(" ") + argv[i];
+  return words;
+}
+
+// What may be in the file for these words: "calor train" for `calor train --help`, "= presets" for
+// `calor presets`; nothing where they are too many.
+std::optional<std::string> text_key(int argc, char** argv) {
   if (argc < 2 || argc > 4) return std::nullopt;
   const std::string last = argv[argc - 1];
-  if (last != "--help" && last != "-h") return std::nullopt;
-  std::string key = "calor";
-  for (int i = 1; i + 1 < argc; ++i) key += std::string(" ") + argv[i];
-  return key;
+  if (last == "--help" || last == "-h") return joined(argc - 1, argv, "calor");
+  return joined(argc, argv, "=");
 }
 
 // The text that `calor --write-help` wrote for the key: a line with a form feed and the key, then
 // the text up to the next.
-std::optional<std::string> help_text(const fs::path& file, const std::string& key) {
+std::optional<std::string> stored_text(const fs::path& file, const std::string& key) {
   std::ifstream stream(file, std::ios::binary);
   std::stringstream all;
   all << stream.rdbuf();
@@ -72,8 +78,8 @@ int fail(const std::string& found) {
 
 int main(int argc, char** argv) {
   const fs::path folder = engine_folder();
-  if (const auto key = help_key(argc, argv)) {
-    if (const auto text = help_text(folder / "help.txt", *key)) {
+  if (const auto key = text_key(argc, argv)) {
+    if (const auto text = stored_text(folder / "help.txt", *key)) {
       std::fputs(text->c_str(), stdout);
       return std::fflush(stdout) == 0 ? 0 : 1;
     }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "app/command.h"
+#include "app/static_answers.h"
 #include "calor/core/error.h"
 #include "calor/core/version.h"
 
@@ -76,6 +77,9 @@ int write_all_help(const CLI::App& program, const char* path) {
   std::FILE* file = std::fopen(path, "wb");
   if (file == nullptr) return 1;
   write_help(file, program, "");
+  for (const auto& [words, text] : calor::app::static_answers()) {
+    std::fprintf(file, "\f= %s\n%s", words.c_str(), text.c_str());
+  }
   return std::fclose(file) == 0 ? 0 : 1;
 }
 

@@ -1,9 +1,8 @@
 // calor presets: what can be trained out of the box.
-#include <fmt/format.h>
-
 #include <memory>
 
 #include "app/command.h"
+#include "app/static_answers.h"
 #include "calor/config/presets.h"
 
 namespace calor::app {
@@ -15,15 +14,13 @@ void add_presets(CLI::App& program, Globals& globals) {
   command.add_option("name", *name, "print this preset's TOML");
   set_work(command, globals, [&globals, name]() -> nlohmann::ordered_json {
     if (!name->empty()) {
-      const std::string text(config::preset(*name));
-      answer(globals, text.substr(0, text.find_last_not_of('\n') + 1));
-      return {{"name", *name}, {"toml", text}};
+      answer(globals, preset_text(*name));
+      return {{"name", *name}, {"toml", config::preset(*name)}};
     }
+    answer(globals, list_of(embedded_presets()));
     nlohmann::ordered_json list = nlohmann::json::array();
     for (const auto& [preset, text] : embedded_presets()) {
-      const std::string summary = config::preset_summary(text);
-      answer(globals, fmt::format("{:<28} {}", preset, summary));
-      list.push_back({{"name", preset}, {"summary", summary}});
+      list.push_back({{"name", preset}, {"summary", config::preset_summary(text)}});
     }
     return {{"presets", list}};
   });

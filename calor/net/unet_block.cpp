@@ -23,8 +23,10 @@ at::Tensor ResidualBlock::operator()(const at::Tensor& x, const UnetPass& pass) 
   const auto type = conv1_.type(pass.precision);
   at::Tensor h =
       conv1_(group_norm_silu(x, groups_, norm1_.scale(), norm1_.shift(), type), pass.precision);
-  h = group_norm_silu(h, groups_, 1 + modulation[0], modulation[1], type);
-  if (pass.dropout && dropout_ > 0) h = at::dropout(h, dropout_, true);
+  // Dropout divides by the share that is kept, which bf16 would round for all alike.
+  const bool drops = pass.dropout && dropout_ > 0;
+  h = group_norm_silu(h, groups_, 1 + modulation[0], modulation[1], drops ? x.scalar_type() : type);
+  if (drops) h = at::dropout(h, dropout_, true);
   h = conv2_(h, pass.precision).to(x.scalar_type());
   return h + (skip_ ? (*skip_)(x, pass.precision).to(x.scalar_type()) : x);
 }

@@ -14,6 +14,10 @@ for command in train distill sample convert info presets "data list" "data inspe
   # shellcheck disable=SC2086
   says Example "$CALOR" $command --help
 done
+for words in presets "presets hdfm-glyphs" experiment --version; do
+  # shellcheck disable=SC2086
+  diff <("$CALOR" $words) <("$CALOR" $words --quiet) || fail "the written answer to $words"
+done
 says hdfm-glyphs "$CALOR" presets
 says 'kind = "heat"' "$CALOR" presets hdfm-glyphs
 says train.steps "$CALOR" train --settings

@@ -14,9 +14,11 @@ TEST(Budget, TwoTrialsTellTheStartFromTheSteps) {
   const Cost cost = cost_of({.steps = 10, .seconds = 6.5}, {.steps = 50, .seconds = 16.5});
   EXPECT_DOUBLE_EQ(cost.start, 4);
   EXPECT_DOUBLE_EQ(cost.step, 0.25);
-  // A longer trial that took less time shows no step's cost, and one that took much more no
-  // start's.
-  EXPECT_DOUBLE_EQ(cost_of({.steps = 10, .seconds = 2}, {.steps = 40, .seconds = 1.9}).step, 0);
+  // A longer trial that took less time may have been steps alone; one that took much more shows no
+  // start.
+  const Cost scattered = cost_of({.steps = 10, .seconds = 2}, {.steps = 40, .seconds = 1.6});
+  EXPECT_DOUBLE_EQ(scattered.step, 0.04);
+  EXPECT_DOUBLE_EQ(scattered.start, 1.6);
   EXPECT_DOUBLE_EQ(cost_of({.steps = 10, .seconds = 1}, {.steps = 20, .seconds = 9}).start, 0);
 }
 
@@ -30,6 +32,8 @@ TEST(Budget, TheScaledTrainingsTakeTheBudget) {
       EXPECT_NEAR(seconds_of(trainings, scale), seconds * static_cast<double>(at_once), 1e-9);
     }
   }
+  // Two trainings cannot be more than two at a time.
+  EXPECT_DOUBLE_EQ(scale_for_budget(trainings, 100, 8), scale_for_budget(trainings, 100, 2));
   // 65 seconds: a fifth of 300 after 5 for the starts. What counted starts as steps gave .213.
   EXPECT_DOUBLE_EQ(scale_for_budget(trainings, 65, 1), 0.2);
 }

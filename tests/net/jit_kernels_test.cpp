@@ -1,6 +1,8 @@
 // Each fused operator of the image transformer against its reference in float64, forward and
 // backward, in each type that it stores.
 #include <ATen/ATen.h>
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
 #include <vector>
@@ -97,6 +99,10 @@ TEST(JitKernels, TasksOfGpus) {
   expect_add_gated();
   expect_swiglu();
   expect_turned_heads();
+  EXPECT_LE(gpu::largest_disagreement(at::kCPU).error, 1e-6);
+  // Asked for the first time within a pass that builds no graph.
+  const c10::NoGradGuard no_grad;
+  const at::AutoDispatchBelowADInplaceOrView no_graph;
   EXPECT_LE(gpu::largest_disagreement(at::kCPU).error, 1e-6);
 }
 

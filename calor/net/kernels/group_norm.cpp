@@ -147,7 +147,7 @@ struct Backward {
   T* dscale;  // [C], of this sample
   T* dshift;  // [C]
   T* dfilm;   // [2 C], or null
-  T* work;    // [2 C]
+  T* work;    // [4 C]
 };
 
 template <class F, bool with_film, class X, class Y>
@@ -448,11 +448,23 @@ class Normed final : public torch::autograd::Function<Normed> {
   }
 };
 
+// Whether the kernels know all of these numbers; the others are left to LibTorch, which converts
+// some and refuses the rest.
 bool has_fused(const at::Tensor& x, const GroupNorm& norm, at::ScalarType type) {
+  if (x.numel() == 0 || !(x.is_cpu() || gpu::serves(x))) return false;
+  const std::int64_t n = x.size(0), c = x.size(2);
+  if (!is_stored_type(x.scalar_type()) || !is_stored_type(type) || c % norm.groups != 0)
+    return false;
   const at::ScalarType computed = computed_type(x.scalar_type());
-  return is_stored_type(x.scalar_type()) && is_stored_type(type) &&
-         computed_type(type) == computed && norm.scale.scalar_type() == computed && x.numel() > 0 &&
-         (x.is_cpu() || gpu::serves(x));
+  const auto known = [&](const at::Tensor& rows, std::int64_t width) {
+    return rows.scalar_type() == computed && rows.dim() == 2 && rows.size(1) == width;
+  };
+  const auto one_or_all = [&](const at::Tensor& rows) {
+    return known(rows, c) && (rows.size(0) == 1 || rows.size(0) == n);
+  };
+  const bool film = !norm.film.defined() || (known(norm.film, 2 * c) && norm.film.size(0) == n);
+  return computed_type(type) == computed && one_or_all(norm.scale) && one_or_all(norm.shift) &&
+         film;
 }
 
 }  // namespace

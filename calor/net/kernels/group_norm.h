@@ -22,7 +22,7 @@ struct GroupNorm {
 
 // x [N, T, C], C numbers at each of T places (steps of a sequence, pixels of a picture), to y of
 // the given type. fp32 or fp64, or bf16 beside fp32: x, y or both may be bf16, scale, shift and
-// film are not. Results do not depend on the number of threads.
+// film are not. First derivatives only. Results do not depend on the number of threads.
 at::Tensor group_norm(const at::Tensor& x, const GroupNorm& norm, at::ScalarType type);
 
 // The same, operator by operator, for any device.

@@ -11,7 +11,7 @@ namespace calor::net::kernels::gpu {
 bool trusted(const at::Device& device);
 
 // The largest relative difference (norms, fp32) between operators and references of results and
-// gradients, on any device that has tasks, and whose it is.
+// gradients, on any device that has tasks, and whose it is; NaN where one has no number.
 struct Disagreement {
   const char* name;
   double error;
