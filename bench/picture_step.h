@@ -55,7 +55,7 @@ inline void one_step(flow::Flow& flow, train::OptimiserState& state, const Examp
   const at::Tensor z = objective.noisy(e.x, e.noise, e.t);
   const at::Tensor prediction = flow.stage(0).network().forward({.z = z, .t = e.t, .y = e.y});
   objective.loss(objective.target(e.x, z, e.noise, e.t), prediction, e.t).mean().backward();
-  const double norm = parameters.flat_gradient().norm().item<double>();
+  const auto norm = parameters.flat_gradient().norm().item<double>();
   at::Tensor weights = parameters.flat();
   train::update(weights, parameters.flat_gradient(), std::min(1.0, 1 / norm), {.lr = 1e-4}, state);
 }
