@@ -20,8 +20,8 @@
 #include <ctime>
 #include <functional>
 
+#include "bench/check_file.h"
 #include "calor/core/device.h"
-#include "calor/io/safetensors.h"
 #include "calor/net/mlp.h"
 #include "calor/train/optimiser.h"
 
@@ -138,14 +138,7 @@ void write_check(const Case& item, const std::string& path) {
   const at::Tensor loss = loss_of(*network, rows.z, noise, rows.t);
   loss.backward();
   const net::Divergence out = network->forward_with_divergence(rows);
-  io::TensorFile file;
-  for (const auto& [name, tensor] : network->parameters().named()) {
-    file.tensors.emplace_back("weight." + name, tensor);
-  }
-  for (const auto& [name, tensor] :
-       network->parameters().named(network->parameters().flat_gradient())) {
-    file.tensors.emplace_back("gradient." + name, tensor);
-  }
+  io::TensorFile file = bench::weights_and_gradients(network->parameters());
   file.tensors.emplace_back("z", rows.z.flatten(1));
   file.tensors.emplace_back("noise", noise.flatten(1));
   file.tensors.emplace_back("t", rows.t);

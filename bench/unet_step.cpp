@@ -19,10 +19,10 @@
 #include <cstdio>
 #include <ctime>
 
+#include "bench/check_file.h"
 #include "bench/picture_step.h"
 #include "calor/core/device.h"
 #include "calor/core/error.h"
-#include "calor/io/safetensors.h"
 
 namespace {
 
@@ -68,23 +68,14 @@ void write_check(flow::Flow& flow, const bench::Example& e, const std::string& p
   const at::Tensor prediction = network.forward({.z = z, .t = e.t, .y = e.y});
   const at::Tensor loss = at::mse_loss(prediction, e.x - e.noise);
   loss.backward();
-  io::TensorFile file;
-  for (const auto& [name, tensor] : parameters.named()) {
-    file.tensors.emplace_back("weight." + name, tensor);
-  }
-  for (const auto& [name, tensor] : parameters.named(parameters.flat_gradient())) {
-    file.tensors.emplace_back("gradient." + name, tensor);
-  }
-  for (const auto& [name, tensor] :
-       std::vector<std::pair<std::string, at::Tensor>>{{"x", e.x},
-                                                       {"noise", e.noise},
-                                                       {"z", z},
-                                                       {"t", e.t},
-                                                       {"y", e.y},
-                                                       {"prediction", prediction.detach()},
-                                                       {"loss", loss.detach().view({1})}}) {
-    file.tensors.emplace_back(name, tensor);
-  }
+  io::TensorFile file = bench::weights_and_gradients(parameters);
+  file.tensors.emplace_back("x", e.x);
+  file.tensors.emplace_back("noise", e.noise);
+  file.tensors.emplace_back("z", z);
+  file.tensors.emplace_back("t", e.t);
+  file.tensors.emplace_back("y", e.y);
+  file.tensors.emplace_back("prediction", prediction.detach());
+  file.tensors.emplace_back("loss", loss.detach().view({1}));
   io::write_safetensors(path, file);
 }
 

@@ -1,5 +1,6 @@
-"""What peers share: reading a program's tensors, and comparing results on the same weights before anything is timed."""
+"""What peers share: reading a program's tensors, comparing results on the same weights before anything is timed, and training steps."""
 import json
+import time
 
 import torch
 
@@ -23,3 +24,23 @@ def require_same(what, pairs, most=1e-4):
         print(f"{what} {name}: relative difference {error:.1e}")
     if not worst < most:
         raise SystemExit(f"{what}: the two do not compute the same")
+
+
+def timed_steps(model, loss_of, steps, device="cpu"):
+    """Forward and loss by loss_of(), backward, clipping, AdamW and both averages: prints "step SECONDS" for each step but the first."""
+    averages = [[p.detach().clone() for p in model.parameters()] for _ in range(2)]
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=0)
+    for i in range(steps + 1):  # the first warms up
+        start = time.perf_counter()
+        loss_of().backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            for average, decay in zip(averages, (0.9999, 0.9996)):
+                torch._foreach_lerp_(average, [p.detach() for p in model.parameters()], 1 - decay)
+        if device == "cuda":
+            torch.cuda.synchronize()
+        if i:
+            print(f"step {time.perf_counter() - start:.4f}", flush=True)
+    print(f"parameters {sum(p.numel() for p in model.parameters())}")

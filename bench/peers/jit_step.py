@@ -14,6 +14,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from compared import timed_steps
+
 MODELS = {  # width, depth, heads, patch, bottleneck, class tokens, from block, side, classes, batch
     "p1": (384, 12, 6, 4, 64, 32, 4, 32, 10, 64),
     "b16": (768, 12, 12, 16, 128, 32, 4, 256, 10, 128),
@@ -163,30 +165,18 @@ def main():
     model = JiT()
     if arguments.sample:
         return sample(torch.compile(model) if arguments.compile else model, arguments)
-    averages = [[p.detach().clone() for p in model.parameters()] for _ in range(2)]
     forward = torch.compile(model) if arguments.compile else model
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=0)
     x, noise, t = torch.randn(BATCH, 3, SIDE, SIDE), torch.randn(BATCH, 3, SIDE, SIDE), torch.rand(BATCH)
     y = torch.arange(BATCH) % CLASSES
     time_ = t[:, None, None, None]
-    for i in range(arguments.steps + 1):  # the first warms up
-        start = time.perf_counter()
+
+    def loss():
         z = time_ * x + (1 - time_) * noise
         with torch.autocast(device, torch.bfloat16, enabled=arguments.precision == "bf16"):
             prediction = forward(z, t, y).float()
-        loss = ((x - prediction) / (1 - time_).clamp_min(0.05)).square().mean()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        with torch.no_grad():
-            for average, decay in zip(averages, (0.9999, 0.9996)):
-                torch._foreach_lerp_(average, [p.detach() for p in model.parameters()], 1 - decay)
-        if device == "cuda":
-            torch.cuda.synchronize()
-        if i:
-            print(f"step {time.perf_counter() - start:.4f}", flush=True)
-    print(f"parameters {sum(p.numel() for p in model.parameters())}")
+        return ((x - prediction) / (1 - time_).clamp_min(0.05)).square().mean()
+
+    timed_steps(model, loss, arguments.steps, device)
 
 
 if __name__ == "__main__":

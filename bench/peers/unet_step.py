@@ -6,13 +6,12 @@ Prints one line "step SECONDS" a step. --check compares prediction, loss and gra
 """
 import argparse
 import math
-import time
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from compared import read_safetensors, require_same
+from compared import read_safetensors, require_same, timed_steps
 
 CLASSES = 10
 SIZES = {  # base width, multipliers, blocks, levels with attention, width of a head, groups, embedding, channels, side, batch
@@ -138,26 +137,17 @@ def main():
     batch = arguments.batch or batch
     model = UNet(arguments.size)
     forward = torch.compile(model) if arguments.compile else model
-    averages = [[p.detach().clone() for p in model.parameters()] for _ in range(2)]
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=0)
     x, noise, t = torch.randn(batch, channels, side, side), torch.randn(batch, channels, side, side), torch.rand(batch)
     y = torch.arange(batch) % CLASSES
     time_ = t[:, None, None, None]
-    for i in range(arguments.steps + 1):  # the first warms up
-        start = time.perf_counter()
+
+    def loss():
         z = time_ * x + (1 - time_) * noise
         with torch.autocast("cpu", torch.bfloat16, enabled=arguments.precision == "bf16"):
             prediction = forward(z, t, y).float()
-        loss_of(prediction, x, noise).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        with torch.no_grad():
-            for average, decay in zip(averages, (0.9999, 0.9996)):
-                torch._foreach_lerp_(average, [p.detach() for p in model.parameters()], 1 - decay)
-        if i:
-            print(f"step {time.perf_counter() - start:.4f}", flush=True)
-    print(f"parameters {sum(p.numel() for p in model.parameters())}")
+        return loss_of(prediction, x, noise)
+
+    timed_steps(model, loss, arguments.steps)
 
 
 if __name__ == "__main__":

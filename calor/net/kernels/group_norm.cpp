@@ -86,45 +86,54 @@ CALOR_INLINE void spread(const T* mean, const T* inverse, T* work, const Sizes& 
   }
 }
 
-template <class F, bool with_film, class X, class Y>
-CALOR_INLINE void apply(const Forward<X, Y>& task, const Sizes& s) {
-  using T = Computed<X>;
-  const T* __restrict__ mean = task.work;
-  const T* __restrict__ inverse = task.work + s.channels;
-  const T* __restrict__ scale = task.scale;
-  const T* __restrict__ shift = task.shift;
-  const T* __restrict__ film_scale = with_film ? task.film : nullptr;
-  const T* __restrict__ film_shift = with_film ? task.film + s.channels : nullptr;
-  for (std::int64_t t = 0; t < s.places; ++t) {
-    const X* __restrict__ x = task.x + t * s.channels;
-    Y* __restrict__ y = task.y + t * s.channels;
-#pragma omp simd
-    for (std::int64_t c = 0; c < s.channels; ++c) {
-      const T n = (computed(x[c]) - mean[c]) * inverse[c] * scale[c] + shift[c];
-      const T value = F::both(n).value;
-      store(with_film ? film_scale[c] * value + film_shift[c] : value, y[c]);
-    }
+template <class Pass, class F, class Task>
+CALOR_INLINE void by_film(const Task& task, const Sizes& s) {
+  if (task.film != nullptr) return Pass::template run<F, true>(task, s);
+  Pass::template run<F, false>(task, s);
+}
+
+// Pass::run<F, with_film>(task, sizes) with the task's activation. No lambda, which would not be
+// compiled for each instruction set with the function that calls this.
+template <class Pass, class Task>
+CALOR_INLINE void by_activation(const Task& task, const Sizes& s) {
+  switch (task.f) {
+    case AfterNorm::nothing:
+      return by_film<Pass, Identity>(task, s);
+    case AfterNorm::silu:
+      return by_film<Pass, Silu>(task, s);
+    case AfterNorm::mish:
+      return by_film<Pass, Mish>(task, s);
   }
 }
 
-template <class F, class X, class Y>
-CALOR_INLINE void apply_any(const Forward<X, Y>& task, const Sizes& s) {
-  if (task.film != nullptr) return apply<F, true>(task, s);
-  apply<F, false>(task, s);
-}
+struct Apply {
+  template <class F, bool with_film, class X, class Y>
+  CALOR_INLINE static void run(const Forward<X, Y>& task, const Sizes& s) {
+    using T = Computed<X>;
+    const T* __restrict__ mean = task.work;
+    const T* __restrict__ inverse = task.work + s.channels;
+    const T* __restrict__ scale = task.scale;
+    const T* __restrict__ shift = task.shift;
+    const T* __restrict__ film_scale = with_film ? task.film : nullptr;
+    const T* __restrict__ film_shift = with_film ? task.film + s.channels : nullptr;
+    for (std::int64_t t = 0; t < s.places; ++t) {
+      const X* __restrict__ x = task.x + t * s.channels;
+      Y* __restrict__ y = task.y + t * s.channels;
+#pragma omp simd
+      for (std::int64_t c = 0; c < s.channels; ++c) {
+        const T n = (computed(x[c]) - mean[c]) * inverse[c] * scale[c] + shift[c];
+        const T value = F::both(n).value;
+        store(with_film ? film_scale[c] * value + film_shift[c] : value, y[c]);
+      }
+    }
+  }
+};
 
 template <class X, class Y>
 CALOR_INLINE void forward_loop(const Forward<X, Y>& task, const Sizes& s) {
   statistics(task, s);
   spread(task.mean, task.inverse, task.work, s);
-  switch (task.f) {
-    case AfterNorm::nothing:
-      return apply_any<Identity>(task, s);
-    case AfterNorm::silu:
-      return apply_any<Silu>(task, s);
-    case AfterNorm::mish:
-      return apply_any<Mish>(task, s);
-  }
+  by_activation<Apply>(task, s);
 }
 
 // With g the gradient of y and h = g film_scale f'(n) that of n, u = (x - mean) / deviation:
@@ -150,38 +159,40 @@ struct Backward {
   T* work;    // [4 C]
 };
 
-template <class F, bool with_film, class X, class Y>
-CALOR_INLINE void sums_loop(const Backward<X, Y>& task, const Sizes& s) {
-  using T = Computed<X>;
-  const T* __restrict__ mean = task.work;
-  const T* __restrict__ inverse = task.work + s.channels;
-  const T* __restrict__ scale = task.scale;
-  const T* __restrict__ shift = task.shift;
-  const T* __restrict__ film_scale = task.film;
-  T* __restrict__ dscale = task.dscale;
-  T* __restrict__ dshift = task.dshift;
-  T* __restrict__ dfilm_scale = with_film ? task.dfilm : nullptr;
-  T* __restrict__ dfilm_shift = with_film ? task.dfilm + s.channels : nullptr;
-  for (std::int64_t t = 0; t < s.places; ++t) {
-    const X* __restrict__ x = task.x + t * s.channels;
-    const Y* __restrict__ gradient = task.gradient + t * s.channels;
-    T* __restrict__ h = task.h + t * s.channels;
+struct Sums {
+  template <class F, bool with_film, class X, class Y>
+  CALOR_INLINE static void run(const Backward<X, Y>& task, const Sizes& s) {
+    using T = Computed<X>;
+    const T* __restrict__ mean = task.work;
+    const T* __restrict__ inverse = task.work + s.channels;
+    const T* __restrict__ scale = task.scale;
+    const T* __restrict__ shift = task.shift;
+    const T* __restrict__ film_scale = task.film;
+    T* __restrict__ dscale = task.dscale;
+    T* __restrict__ dshift = task.dshift;
+    T* __restrict__ dfilm_scale = with_film ? task.dfilm : nullptr;
+    T* __restrict__ dfilm_shift = with_film ? task.dfilm + s.channels : nullptr;
+    for (std::int64_t t = 0; t < s.places; ++t) {
+      const X* __restrict__ x = task.x + t * s.channels;
+      const Y* __restrict__ gradient = task.gradient + t * s.channels;
+      T* __restrict__ h = task.h + t * s.channels;
 #pragma omp simd
-    for (std::int64_t c = 0; c < s.channels; ++c) {
-      const T u = (computed(x[c]) - mean[c]) * inverse[c];
-      const ValueSlope<T> f = F::both(u * scale[c] + shift[c]);
-      T g = computed(gradient[c]);
-      if constexpr (with_film) {
-        dfilm_scale[c] += g * f.value;
-        dfilm_shift[c] += g;
-        g *= film_scale[c];
+      for (std::int64_t c = 0; c < s.channels; ++c) {
+        const T u = (computed(x[c]) - mean[c]) * inverse[c];
+        const ValueSlope<T> f = F::both(u * scale[c] + shift[c]);
+        T g = computed(gradient[c]);
+        if constexpr (with_film) {
+          dfilm_scale[c] += g * f.value;
+          dfilm_shift[c] += g;
+          g *= film_scale[c];
+        }
+        h[c] = g * f.slope;
+        dshift[c] += h[c];
+        dscale[c] += h[c] * u;
       }
-      h[c] = g * f.slope;
-      dshift[c] += h[c];
-      dscale[c] += h[c] * u;
     }
   }
-}
+};
 
 // h -> d x, given the sums.
 template <class X, class Y>
@@ -214,24 +225,6 @@ CALOR_INLINE void input_loop(const Backward<X, Y>& task, const Sizes& s) {
   }
 }
 
-template <class F, class X, class Y>
-CALOR_INLINE void sums_by_film(const Backward<X, Y>& task, const Sizes& s) {
-  if (task.film != nullptr) return sums_loop<F, true>(task, s);
-  sums_loop<F, false>(task, s);
-}
-
-template <class X, class Y>
-CALOR_INLINE void sums_any(const Backward<X, Y>& task, const Sizes& s) {
-  switch (task.f) {
-    case AfterNorm::nothing:
-      return sums_by_film<Identity>(task, s);
-    case AfterNorm::silu:
-      return sums_by_film<Silu>(task, s);
-    case AfterNorm::mish:
-      return sums_by_film<Mish>(task, s);
-  }
-}
-
 template <class X, class Y>
 CALOR_INLINE void backward_loop(const Backward<X, Y>& task, const Sizes& s) {
   using T = Computed<X>;
@@ -239,7 +232,7 @@ CALOR_INLINE void backward_loop(const Backward<X, Y>& task, const Sizes& s) {
   std::fill(task.dscale, task.dscale + s.channels, T(0));
   std::fill(task.dshift, task.dshift + s.channels, T(0));
   if (task.film != nullptr) std::fill(task.dfilm, task.dfilm + 2 * s.channels, T(0));
-  sums_any(task, s);
+  by_activation<Sums>(task, s);
   input_loop(task, s);
 }
 
