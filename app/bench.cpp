@@ -207,6 +207,7 @@ nlohmann::ordered_json run_bench(const Globals& globals, const BenchArguments& a
   train::check_run(config, data.train->spec());
   const std::int64_t checkpoint_every = config.train.checkpoint_every;
   train::resolve_automatic(config, device, *data.train);
+  net::use(config.train.products);
   const InterruptGuard guard;
   Measured measured = measure(globals, config, data, device, a.steps);
   if (a.operators) time_operators(globals, config, data, device, a.steps, measured);

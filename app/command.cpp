@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "calor/core/device.h"
+#include "calor/net/precision.h"
 
 namespace calor::app {
 
@@ -56,7 +57,9 @@ void Machine::add_to(CLI::App& command) {
 c10::Device Machine::apply() const {
   prepare_to_compute();
   set_threads(threads);
-  return parse_device(device);
+  const c10::Device chosen = parse_device(device);
+  if (chosen.is_cpu()) net::use(net::resolve(net::Products::automatic));
+  return chosen;
 }
 
 }  // namespace calor::app

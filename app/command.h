@@ -45,7 +45,8 @@ struct Machine {
   std::string device = "auto";
   int threads = 0;
   void add_to(CLI::App& command);
-  // First of all in a command's work: it may begin the program again (prepare_to_compute).
+  // First of all in a command's work. Products are the faster library's; trainings then take
+  // theirs from train.products.
   c10::Device apply() const;
 };
 

@@ -146,9 +146,7 @@ nlohmann::ordered_json run_distill(const Globals& globals, DistillArguments a) {
   }
   train::RunConfig config = student_config(teacher, a, file);
   // Both in the products that the teacher was trained in, or train.precision says.
-  for (std::size_t i = 0; i < teacher.flow->size(); ++i) {
-    teacher.flow->stage(i).network().set_precision(net::resolve(config.train.precision, device));
-  }
+  teacher.flow->set_precision(config.train.precision);
   if (teacher.flow->items().condition_width > 0 && teacher.flow->items().observed.count == 0) {
     a.options.conditions = data::open_training_data(config.data).train;
   }

@@ -30,7 +30,6 @@ nlohmann::ordered_json evaluate_model(const Globals& globals, const EvaluateArgu
   if (model.flow->items().kind == data::ItemKind::pictures) {
     return evaluate_pictures(globals, a, &model);
   }
-  net::use(net::resolve(net::Products::automatic));
   return evaluate_rows(globals, a, &model);
 }
 
@@ -44,7 +43,6 @@ nlohmann::ordered_json evaluate_samples(const Globals& globals, const EvaluateAr
   }
   switch (data::source_kind(a.data_options(a.samples))) {
     case data::SourceKind::table:
-      net::use(net::resolve(net::Products::automatic));
       return evaluate_rows(globals, a, nullptr);
     case data::SourceKind::pictures:
       return evaluate_pictures(globals, a, nullptr);

@@ -13,7 +13,6 @@
 #include "calor/core/signals.h"
 #include "calor/data/point_sets.h"
 #include "calor/io/picture.h"
-#include "calor/net/precision.h"
 #include "calor/report/density_plot.h"
 #include "calor/report/progress.h"
 #include "calor/report/titles.h"
@@ -92,7 +91,6 @@ at::Tensor stack_rows(const at::Tensor& top, const at::Tensor& bottom) {
 
 nlohmann::ordered_json run_plot(const Globals& globals, const PlotArguments& a) {
   const at::Device device = a.machine.apply();
-  net::use(net::resolve(net::Products::automatic));
   const RunModel model = open_run(a.run, "1", device);
   const flow::Flow& flow = *model.flow;
   if (!model.notes.contains("calor.points") || flow.items().numbers() != 2) {

@@ -18,10 +18,6 @@ net::Precision PrecisionArgument::value() const {
   return precision;
 }
 
-void PrecisionArgument::apply(flow::Flow& flow) const {
-  for (std::size_t i = 0; i < flow.size(); ++i) {
-    flow.stage(i).network().set_precision(net::resolve(value(), flow.device()));
-  }
-}
+void PrecisionArgument::apply(flow::Flow& flow) const { flow.set_precision(value()); }
 
 }  // namespace calor::app

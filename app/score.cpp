@@ -15,7 +15,6 @@
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
 #include "calor/io/csv.h"
-#include "calor/net/precision.h"
 #include "calor/report/progress.h"
 #include "calor/solve/flow_density.h"
 
@@ -145,7 +144,6 @@ nlohmann::ordered_json score_rows(const Globals& globals, const ScoreArguments& 
 nlohmann::ordered_json run_score(const Globals& globals, ScoreArguments a) {
   const at::Device device = a.machine.apply();
   a.check_out();
-  net::use(net::resolve(net::Products::automatic));
   const RunModel model = open_run(a.run, "1", device);
   model.flow->compute_in(a.type_for(*model.flow));
   a.settle(model.flow->items());

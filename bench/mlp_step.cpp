@@ -5,9 +5,10 @@
 //     build/bench/mlp_step [--case POWER] [--work train,adam,velocity,divergence] [--repeats 5]
 //                          [--products auto|standard|onednn] [--threads 2] [--check FILE]
 //
-// Prints one line of JSON a case and work, with the fastest repeat's elapsed and processor time,
-// the processor time's median and its largest value, so that a peer or another build can be run in
-// turn (bench/compare_lfm.sh). --check writes weights, inputs and results for the peer to compare.
+// Prints one line of JSON a case and work, with the fastest repeat's elapsed time, what its
+// products take alone, processor time, its median and its largest value, so that a peer or another
+// build can be run in turn (bench/table.sh). --check writes weights, inputs and results for
+// the peer to compare.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
@@ -21,6 +22,7 @@
 #include <functional>
 
 #include "bench/check_file.h"
+#include "bench/roof.h"
 #include "calor/core/device.h"
 #include "calor/net/mlp.h"
 #include "calor/train/optimiser.h"
@@ -52,10 +54,19 @@ struct Settings {
   int repeats = 5, threads = 0;
 };
 
-// The fastest elapsed time, and the processor time of all threads, that of a busy machine too.
+// The fastest elapsed time; the processor time of all threads, that of a busy machine too; and the
+// time of the products alone, which a perceptron does in pieces of rows, one thread each.
 struct Taken {
-  double seconds, cpu_seconds, cpu_median, cpu_slowest;
+  double seconds, cpu_seconds, cpu_median, cpu_slowest, products;
 };
+
+double products_alone(const std::function<void()>& body) {
+  const int threads = at::get_num_threads();
+  at::set_num_threads(1);
+  const double seconds = bench::products_alone(body) / threads;
+  at::set_num_threads(threads);
+  return seconds;
+}
 
 Taken timed(int repeats, const std::function<void()>& body) {
   std::vector<double> elapsed;
@@ -74,7 +85,8 @@ Taken timed(int repeats, const std::function<void()>& body) {
   return {.seconds = *std::min_element(elapsed.begin(), elapsed.end()),
           .cpu_seconds = cpu.front(),
           .cpu_median = cpu[cpu.size() / 2],
-          .cpu_slowest = cpu.back()};
+          .cpu_slowest = cpu.back(),
+          .products = products_alone(body)};
 }
 
 std::unique_ptr<net::Network> make_network(const Case& item) {
@@ -163,11 +175,12 @@ int run(const Settings& settings) {
     }
     for (const auto& work : settings.work) {
       const Taken taken = time_work(item, work, settings.repeats);
-      fmt::print(R"({{"case":"{}","work":"{}","seconds":{:.6f},"cpu_seconds":{:.6f},)"
-                 R"("cpu_median":{:.6f},"cpu_slowest":{:.6f},"products":"{}"}})"
-                 "\n",
-                 item.name, work, taken.seconds, taken.cpu_seconds, taken.cpu_median,
-                 taken.cpu_slowest, resolved == net::Products::onednn ? "onednn" : "standard");
+      fmt::print(
+          R"({{"case":"{}","work":"{}","seconds":{:.6f},"products_alone":{:.6f},)"
+          R"("cpu_seconds":{:.6f},"cpu_median":{:.6f},"cpu_slowest":{:.6f},"products":"{}"}})"
+          "\n",
+          item.name, work, taken.seconds, taken.products, taken.cpu_seconds, taken.cpu_median,
+          taken.cpu_slowest, resolved == net::Products::onednn ? "onednn" : "standard");
       std::fflush(stdout);
     }
   }

@@ -36,9 +36,9 @@ inline data::ItemSpec pictures_of(std::int64_t channels, std::int64_t side) {
 inline flow::Flow ready_flow(const flow::ModelOptions& options, const data::ItemSpec& pictures,
                              net::Precision precision, at::Device device = at::kCPU) {
   flow::Flow flow(options, pictures, device);
+  flow.set_precision(precision);
   for (std::size_t n = 0; n < flow.size(); ++n) {
     net::Network& network = flow.stage(n).network();
-    network.set_precision(precision);
     network.parameters().initialise(random_key(n, RandomUse::test));
     network.parameters().flatten(device);
     network.parameters().allocate_gradient();

@@ -8,7 +8,7 @@
 // ..", the same of arithmetic alone that takes as long where nothing interrupts it: what the
 // machine itself adds to the tail, whatever the program. --weights writes the weights, an input and
 // the network's answer instead of timing: bench/peers/policy_latency.py takes them and compares
-// (bench/compare_policy.sh).
+// (bench/table.sh).
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>

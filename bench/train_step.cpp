@@ -1,12 +1,13 @@
-// The time of one training step of an image transformer, and the share of it that its matrix
-// products would take alone. Two configurations:
+// The time of one training step of an image transformer, and what its matrix products would take
+// alone. Two configurations:
 //     p1   32.6 M parameters: depth 12, width 384, 6 heads, 32 x 32 x 3, patch 4, batch 64
 //     b16  JiT-B/16, 131.3 M: depth 12, width 768, 12 heads, 256 x 256 x 3, patch 16, batch 128
 //
 //     build/bench/train_step [--model p1|b16] [--precision fp32|bf16] [--products standard|onednn]
 //                            [--device cpu|cuda] [--steps 3]
 //
-// Prints one line "step SECONDS" a step, so that a peer can be run in turn (bench/compare_step.sh).
+// Prints one line "step SECONDS" a step, so that a peer can be run in turn (bench/table.sh), and at
+// the end "products SECONDS", the products of a step alone.
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
@@ -16,6 +17,7 @@
 #include <cstdio>
 
 #include "bench/picture_step.h"
+#include "bench/roof.h"
 #include "calor/core/device.h"
 #include "calor/core/error.h"
 #include "calor/net/precision.h"
@@ -51,39 +53,6 @@ flow::Flow make_flow(const Configuration& c, const data::ItemSpec& pictures,
 
 // Waits for what was given to a GPU, if any: reading a number does.
 void finish(const at::Tensor& last) { last.view(-1)[0].item<double>(); }
-
-// The step's large products alone, forward and the two of backward, at the same sizes and type.
-double products_alone(const Configuration& c, const net::JitOptions& net, net::Precision precision,
-                      at::Device device) {
-  const auto type = at::TensorOptions(device).dtype(
-      precision == net::Precision::bf16 ? at::kBFloat16 : at::kFloat);
-  const std::int64_t width = net.width;
-  struct Shape {
-    std::int64_t in, out;
-  };
-  const std::int64_t hidden = 8 * width / 3;  // of SwiGLU
-  const Shape shapes[] = {{width, 3 * width}, {width, width}, {width, 2 * hidden}, {hidden, width}};
-  double total = 0;
-  for (const auto& [in, out] : shapes) {
-    for (const bool with_context : {false, true}) {
-      const std::int64_t rows = c.batch * (c.tokens() + (with_context ? c.context : 0));
-      const at::Tensor x = at::randn({rows, in}, type);
-      const at::Tensor w = at::randn({out, in}, type);
-      const at::Tensor g = at::randn({rows, out}, type);
-      double best = 1e9;
-      for (int i = 0; i < 5; ++i) {
-        const auto start = Clock::now();
-        at::linear(x, w);
-        at::mm(g, w);
-        finish(at::mm(g.t(), x));
-        best = std::min(best, seconds_since(start));
-      }
-      total +=
-          best * static_cast<double>(with_context ? net.depth - c.context_start : c.context_start);
-    }
-  }
-  return total;
-}
 
 }  // namespace
 
@@ -133,13 +102,13 @@ int main(int argc, char** argv) try {
     std::printf("step %.4f\n", seconds);
     std::fflush(stdout);
   }
-  const double products_time = products_alone(c, net::jit_size(c.size, c.patch), precision, device);
   std::printf(
-      "parameters %ld, %s, products by %s: best step %.4f s, matrix products alone %.4f s (%.0f "
-      "%%)\n",
+      "parameters %ld, %s, products by %s: best step %.4f s\n",
       static_cast<long>(flow.stage(0).network().parameters().count()), precision_name.c_str(),
-      device.is_cpu() && products == net::Products::onednn ? "oneDNN" : "the default library", best,
-      products_time, 100 * products_time / best);
+      device.is_cpu() && products == net::Products::onednn ? "oneDNN" : "the default library",
+      best);
+  std::printf("products %.5f\n",
+              bench::products_alone([&] { bench::one_step(flow, state, example); }));
   return 0;
 } catch (const calor::Error& error) {
   std::fprintf(stderr, "%s\n", error.what());

@@ -7,7 +7,8 @@
 //                           [--steps 3] [--check FILE] [unet.channels=32 ...]
 //
 // Prints one line "step SECONDS" a step, so that a peer can be run in turn (bench/table.sh), and at
-// the end the processor's time, which other programs on the machine disturb less. --check writes
+// the end the processor's time, which other programs on the machine disturb less, and "products
+// SECONDS", the products and convolutions of a step alone. --check writes
 // weights, inputs and results for the peer to compare (bench/peers/unet_step.py).
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -21,8 +22,10 @@
 
 #include "bench/check_file.h"
 #include "bench/picture_step.h"
+#include "bench/roof.h"
 #include "calor/core/device.h"
 #include "calor/core/error.h"
+#include "calor/net/precision.h"
 
 namespace {
 
@@ -105,6 +108,7 @@ int main(int argc, char** argv) try {
   program.add_option("settings", settings, "key=value of the network, after the size's");
   CLI11_PARSE(program, argc, argv);
   if (threads > 0) at::set_num_threads(threads);
+  net::use(net::resolve(net::Products::automatic));
   const auto all = sizes();
   const Size& size =
       *std::ranges::find_if(all, [&](const Size& each) { return size_name == each.name; });
@@ -133,6 +137,8 @@ int main(int argc, char** argv) try {
                         flow.stage(0).network().parameters().count(), precision, example.x.size(0),
                         processor)
                 .c_str());
+  std::printf("products %.5f\n",
+              bench::products_alone([&] { bench::one_step(flow, state, example); }));
   return 0;
 } catch (const calor::Error& error) {
   std::fprintf(stderr, "%s\n", error.what());

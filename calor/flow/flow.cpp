@@ -119,4 +119,10 @@ void Flow::compute_in(at::ScalarType type) {
   for (const auto& stage : stages_) stage->network().parameters().flatten(device_, type);
 }
 
+void Flow::set_precision(net::Precision precision) {
+  for (const auto& stage : stages_) {
+    stage->network().set_precision(net::resolve(precision, device_));
+  }
+}
+
 }  // namespace calor::flow

@@ -40,6 +40,8 @@ class Flow {
   // perceptrons can: UsageError of other networks.
   at::ScalarType type() const;
   void compute_in(at::ScalarType type);
+  // What every stage's network multiplies in; "automatic" by what the device is best at.
+  void set_precision(net::Precision precision);
 
   const ModelOptions& options() const { return options_; }
   const data::ItemSpec& items() const { return items_; }

@@ -28,10 +28,9 @@ std::shared_ptr<Policy> Policy::load(const std::filesystem::path& run, at::Devic
   auto policy = std::make_shared<Policy>();
   policy->sampling = solve::options_from_notes(model.notes, file.string());
   policy->flow = std::move(model.flow);
-  for (std::size_t i = 0; i < policy->flow->size(); ++i) {
-    net::Network& network = policy->flow->stage(i).network();
-    network.set_precision(net::resolve(precision, device));
-    if (device.is_cpu()) network.pack_weights();
+  policy->flow->set_precision(precision);
+  for (std::size_t i = 0; i < policy->flow->size() && device.is_cpu(); ++i) {
+    policy->flow->stage(i).network().pack_weights();
   }
   policy->codec = std::move(*codec);
   return policy;

@@ -67,6 +67,7 @@ struct RunConfig {
   solve::GenerateOptions sampling;
 
   RunConfig() = default;
+  ~RunConfig() = default;
   RunConfig(const RunConfig&) = default;
   RunConfig& operator=(const RunConfig&) = default;
 

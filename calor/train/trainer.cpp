@@ -41,9 +41,7 @@ Trainer::Trainer(const RunConfig& config, data::TrainingData data, fs::path fold
       flow_(config.model, data_.train->spec(), device) {
   net::use(config.train.products);
   // From the start, as a stage trained in an earlier call carries particles, too.
-  for (std::size_t n = 0; n < flow_.size(); ++n) {
-    flow_.stage(n).network().set_precision(config.train.precision);
-  }
+  flow_.set_precision(config.train.precision);
   if (!config.model.stages.maps && config.model.stages.evaluations == 1) return;
   throw usage_error("settings of a flow to train", "those of a distilled student",
                     "students are made by calor distill");

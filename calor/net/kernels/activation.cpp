@@ -15,6 +15,26 @@
 namespace calor::net::kernels {
 namespace {
 
+// Pass::run<F>(task) with the activation. No lambda, which would not be compiled for each
+// instruction set with the function that calls this.
+template <class Pass, class Task>
+CALOR_INLINE void by_activation(const Task& task, Activation kind) {
+  switch (kind) {
+    case Activation::relu:
+      return Pass::template run<Relu>(task);
+    case Activation::elu:
+      return Pass::template run<Elu>(task);
+    case Activation::softplus20:
+      return Pass::template run<Softplus20>(task);
+    case Activation::silu:
+      return Pass::template run<Silu>(task);
+    case Activation::gelu:
+      return Pass::template run<Gelu>(task);
+    case Activation::tanh:
+      return Pass::template run<Tanh>(task);
+  }
+}
+
 // A block of rows; bias and slope may be null.
 template <class T>
 struct ActivateRows {
@@ -24,27 +44,29 @@ struct ActivateRows {
   std::int64_t rows, width;
 };
 
-template <class F, class T>
-CALOR_INLINE void activate_loop(const ActivateRows<T>& task) {
-  T* y = task.values;
-  T* s = task.slope;
-  const T* b = task.bias;
-  for (std::int64_t row = 0; row < task.rows; ++row, y += task.width) {
-    if (b != nullptr) {
-      for (std::int64_t j = 0; j < task.width; ++j) y[j] += b[j];
-    }
-    if (s != nullptr) {
-      for (std::int64_t j = 0; j < task.width; ++j) {
-        const ValueSlope<T> out = value_slope<F>(y[j]);
-        y[j] = out.value;
-        s[j] = out.slope;
+struct ActivateEach {
+  template <class F, class T>
+  CALOR_INLINE static void run(const ActivateRows<T>& task) {
+    T* y = task.values;
+    T* s = task.slope;
+    const T* b = task.bias;
+    for (std::int64_t row = 0; row < task.rows; ++row, y += task.width) {
+      if (b != nullptr) {
+        for (std::int64_t j = 0; j < task.width; ++j) y[j] += b[j];
       }
-      s += task.width;
-    } else {
-      for (std::int64_t j = 0; j < task.width; ++j) y[j] = value_slope<F>(y[j]).value;
+      if (s != nullptr) {
+        for (std::int64_t j = 0; j < task.width; ++j) {
+          const ValueSlope<T> out = value_slope<F>(y[j]);
+          y[j] = out.value;
+          s[j] = out.slope;
+        }
+        s += task.width;
+      } else {
+        for (std::int64_t j = 0; j < task.width; ++j) y[j] = value_slope<F>(y[j]).value;
+      }
     }
   }
-}
+};
 
 template <class T>
 struct SlopeRows {
@@ -55,64 +77,30 @@ struct SlopeRows {
   std::int64_t rows, width;
 };
 
-template <class F, class T>
-CALOR_INLINE void slope_loop(const SlopeRows<T>& task) {
-  for (std::int64_t row = 0; row < task.rows; ++row) {
-    T* __restrict__ g = task.gradient + row * task.width;
-    T* __restrict__ sums = task.sums;
-    if constexpr (F::from_value) {
-      const T* __restrict__ y = task.values + row * task.width;
-      for (std::int64_t j = 0; j < task.width; ++j) {
-        const T d = g[j] * F::slope_at(y[j]);
-        g[j] = d;
-        sums[j] += d;
-      }
-    } else {
-      const T* __restrict__ s = task.slope + row * task.width;
-      for (std::int64_t j = 0; j < task.width; ++j) {
-        const T d = g[j] * s[j];
-        g[j] = d;
-        sums[j] += d;
+struct MultiplyBySlope {
+  template <class F, class T>
+  CALOR_INLINE static void run(const SlopeRows<T>& task) {
+    for (std::int64_t row = 0; row < task.rows; ++row) {
+      T* __restrict__ g = task.gradient + row * task.width;
+      T* __restrict__ sums = task.sums;
+      if constexpr (F::from_value) {
+        const T* __restrict__ y = task.values + row * task.width;
+        for (std::int64_t j = 0; j < task.width; ++j) {
+          const T d = g[j] * F::slope_at(y[j]);
+          g[j] = d;
+          sums[j] += d;
+        }
+      } else {
+        const T* __restrict__ s = task.slope + row * task.width;
+        for (std::int64_t j = 0; j < task.width; ++j) {
+          const T d = g[j] * s[j];
+          g[j] = d;
+          sums[j] += d;
+        }
       }
     }
   }
-}
-
-template <class T>
-CALOR_INLINE void activate_any(const ActivateRows<T>& task, Activation kind) {
-  switch (kind) {
-    case Activation::relu:
-      return activate_loop<Relu>(task);
-    case Activation::elu:
-      return activate_loop<Elu>(task);
-    case Activation::softplus20:
-      return activate_loop<Softplus20>(task);
-    case Activation::silu:
-      return activate_loop<Silu>(task);
-    case Activation::gelu:
-      return activate_loop<Gelu>(task);
-    case Activation::tanh:
-      return activate_loop<Tanh>(task);
-  }
-}
-
-template <class T>
-CALOR_INLINE void slope_any(const SlopeRows<T>& task, Activation kind) {
-  switch (kind) {
-    case Activation::relu:
-      return slope_loop<Relu>(task);
-    case Activation::elu:
-      return slope_loop<Elu>(task);
-    case Activation::softplus20:
-      return slope_loop<Softplus20>(task);
-    case Activation::silu:
-      return slope_loop<Silu>(task);
-    case Activation::gelu:
-      return slope_loop<Gelu>(task);
-    case Activation::tanh:
-      return slope_loop<Tanh>(task);
-  }
-}
+};
 
 // The sizes of tangents [n, k, width]; `step` from one row's tangents to the next, 0 where shared.
 struct TangentSizes {
@@ -155,9 +143,11 @@ CALOR_INLINE void column_loop(const T* x, T* sums, std::int64_t rows, std::int64
 }
 
 CALOR_CLONES void run(const ActivateRows<float>& task, Activation kind) {
-  activate_any(task, kind);
+  by_activation<ActivateEach>(task, kind);
 }
-CALOR_CLONES void run(const SlopeRows<float>& task, Activation kind) { slope_any(task, kind); }
+CALOR_CLONES void run(const SlopeRows<float>& task, Activation kind) {
+  by_activation<MultiplyBySlope>(task, kind);
+}
 CALOR_CLONES void scale(const float* slope, const float* in, float* out,
                         const TangentSizes& sizes) {
   scale_loop(slope, in, out, sizes);
@@ -170,8 +160,12 @@ CALOR_CLONES void add_columns(const float* x, float* sums, std::int64_t rows, st
   column_loop(x, sums, rows, width);
 }
 // fp64 is for tests and for log-densities to many digits; the exponentials decide its speed.
-void run(const ActivateRows<double>& task, Activation kind) { activate_any(task, kind); }
-void run(const SlopeRows<double>& task, Activation kind) { slope_any(task, kind); }
+void run(const ActivateRows<double>& task, Activation kind) {
+  by_activation<ActivateEach>(task, kind);
+}
+void run(const SlopeRows<double>& task, Activation kind) {
+  by_activation<MultiplyBySlope>(task, kind);
+}
 void scale(const double* slope, const double* in, double* out, const TangentSizes& sizes) {
   scale_loop(slope, in, out, sizes);
 }
@@ -196,34 +190,22 @@ bool has_numbers(const at::Tensor& a) {
   return a.scalar_type() == at::kFloat || a.scalar_type() == at::kDouble;
 }
 
-template <class F>
-void activate_as_tasks(const at::Tensor& values, const at::Tensor& bias, const at::Tensor& slope) {
-  by_type(values, [&](auto type) {
-    using T = decltype(type);
-    gpu::for_elements(values.device(),
-                      gpu::Activate<F, T>{pointer<T>(values), pointer<T>(bias), pointer<T>(slope),
-                                          values.size(-1)},
-                      values.numel());
-  });
-}
+struct Tensors {
+  const at::Tensor &values, &bias, &slope;
+};
 
-void activate_as_tasks(const at::Tensor& values, const at::Tensor& bias, const at::Tensor& slope,
-                       Activation kind) {
-  switch (kind) {
-    case Activation::relu:
-      return activate_as_tasks<Relu>(values, bias, slope);
-    case Activation::elu:
-      return activate_as_tasks<Elu>(values, bias, slope);
-    case Activation::softplus20:
-      return activate_as_tasks<Softplus20>(values, bias, slope);
-    case Activation::silu:
-      return activate_as_tasks<Silu>(values, bias, slope);
-    case Activation::gelu:
-      return activate_as_tasks<Gelu>(values, bias, slope);
-    case Activation::tanh:
-      return activate_as_tasks<Tanh>(values, bias, slope);
+struct ActivateAsTasks {
+  template <class F>
+  static void run(const Tensors& t) {
+    by_type(t.values, [&](auto type) {
+      using T = decltype(type);
+      gpu::for_elements(t.values.device(),
+                        gpu::Activate<F, T>{pointer<T>(t.values), pointer<T>(t.bias),
+                                            pointer<T>(t.slope), t.values.size(-1)},
+                        t.values.numel());
+    });
   }
-}
+};
 
 // The whole tensor on all threads, body(begin, end). Elements are independent, but the last few of
 // a range are computed one by one and may be rounded otherwise, so ranges are cut at whole blocks,
@@ -343,7 +325,9 @@ at::Tensor activation_slope_reference(const at::Tensor& a, Activation kind) {
 
 void activate(const at::Tensor& values, const at::Tensor& bias, const at::Tensor& slope,
               Activation kind) {
-  if (gpu::runs_tasks(values)) return activate_as_tasks(values, bias, slope, kind);
+  if (gpu::runs_tasks(values)) {
+    return by_activation<ActivateAsTasks>(Tensors{values, bias, slope}, kind);
+  }
   const std::int64_t width = values.size(-1);
   by_type(values, [&](auto type) {
     using T = decltype(type);
