@@ -180,11 +180,21 @@ std::size_t border_at(const flow::Flow& flow, double depth) {
                                  flow.size());
 }
 
+// Without any label both halves of guidance say the same: one will do.
+GenerateOptions settled(const flow::Flow& flow, const flow::Given& given,
+                        const GenerateOptions& options) {
+  GenerateOptions own = options;
+  const bool labelled = (given.labels != flow.items().classes()).any().item<bool>();
+  if (!labelled) own.guidance.scale = 1;
+  return own;
+}
+
 Generated generate_stages(const flow::Flow& flow, std::size_t first, std::size_t last,
                           const Start& from, const flow::Given& given,
-                          const GenerateOptions& options, const OnBatch& on_batch,
+                          const GenerateOptions& wanted, const OnBatch& on_batch,
                           const Observe& observe) {
   const c10::NoGradGuard no_grad;
+  const GenerateOptions options = settled(flow, given, wanted);
   Generated out;
   std::vector<at::Tensor> parts;
   const auto steps = shared_steps(flow, options.solver);
