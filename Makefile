@@ -57,7 +57,7 @@ bench-programs: build  ## build the bench programs into build/bench/
 	@echo "== bench programs"
 	@cmake --build build -j $(JOBS) --target bench
 
-bench: bench-programs  ## compare with PyTorch on this machine: one table, about half an hour; ROUNDS=5
+bench: bench-programs  ## compare with PyTorch on this machine: one table, some forty minutes; ROUNDS=5
 	@echo "== bench"
 	@bench/table.sh $(ROUNDS)
 

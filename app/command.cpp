@@ -54,11 +54,23 @@ void Machine::add_to(CLI::App& command) {
       ->capture_default_str();
 }
 
+void Machine::add_products_to(CLI::App& command) {
+  net::Products unless_given = net::Products::automatic;
+  config::Options declared;
+  net::declare_products(declared, "products", unless_given);
+  const config::Option& option = *declared.find("products");
+  add_setting(command, products, "--products", option, option.default_text);
+}
+
 c10::Device Machine::apply() const {
   prepare_to_compute();
   set_threads(threads);
   const c10::Device chosen = parse_device(device);
-  if (chosen.is_cpu()) net::use(net::resolve(net::Products::automatic));
+  net::Products wanted = net::Products::automatic;
+  config::Options declared;
+  net::declare_products(declared, "products", wanted);
+  assign_all(declared, products);
+  if (chosen.is_cpu()) net::use(wanted);
   return chosen;
 }
 

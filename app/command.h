@@ -44,9 +44,12 @@ void answer(const Globals& globals, const std::string& line);
 struct Machine {
   std::string device = "auto";
   int threads = 0;
+  std::vector<std::string> products;
   void add_to(CLI::App& command);
-  // First of all in a command's work. Products are the faster library's; trainings then take
-  // theirs from train.products.
+  // --products, for commands that train nothing and so have no train.products. This must outlive
+  // the command.
+  void add_products_to(CLI::App& command);
+  // First of all in a command's work. Trainings take their products from train.products later on.
   c10::Device apply() const;
 };
 

@@ -145,6 +145,7 @@ nlohmann::ordered_json run_distill(const Globals& globals, DistillArguments a) {
         metric::load_classifier(flow::model_file_of(a.perceptual), device), teacher.flow->items());
   }
   train::RunConfig config = student_config(teacher, a, file);
+  train::resolve_automatic(config.train, device);
   // Both in the products that the teacher was trained in, or train.precision says.
   teacher.flow->set_precision(config.train.precision);
   if (teacher.flow->items().condition_width > 0 && teacher.flow->items().observed.count == 0) {

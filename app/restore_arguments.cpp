@@ -161,6 +161,7 @@ void RestoreArguments::add_to(CLI::App& command) {
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   machine.add_to(command);
+  machine.add_products_to(command);
 }
 
 }  // namespace calor::app

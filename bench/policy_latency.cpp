@@ -142,6 +142,7 @@ void write_weights(const policy::Policy& policy, const std::filesystem::path& fi
 
 int main(int argc, char** argv) try {
   calor::prepare_to_compute();
+  calor::net::use(calor::net::Products::automatic);
   std::string precision = "auto", weights;
   int decisions = 50;
   CLI::App program("Times a decision of a policy at batch 1.", "policy_latency");

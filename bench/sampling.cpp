@@ -1,4 +1,4 @@
-// The time of one guided evaluation while sampling pictures: the image transformer P1 (32.6 M
+// The time of one guided evaluation while sampling pictures: the image transformer P1 (32.5 M
 // parameters, 32 x 32 x 3, patch 4), the conditional and the unconditional half in one batch.
 //
 //     build/bench/sampling [--precision fp32|bf16] [--batch 16] [--steps 8] [--solver spectral-2m]
@@ -24,7 +24,7 @@ using namespace calor;
 
 int run(const std::string& precision, std::int64_t batch, std::int64_t steps,
         const std::string& solver) {
-  net::use(net::resolve(net::Products::automatic));
+  net::use(net::Products::automatic);
   flow::ModelOptions model;
   model.net = net::jit_size("S", 4);
   model.net.context_tokens = 32;

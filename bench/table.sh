@@ -9,6 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 rounds=${1:-5}
 pattern=${2:-.}
+[[ x =~ $pattern ]] || (($? == 1)) || { echo "not a regular expression: $pattern" >&2; exit 2; }
 export OMP_WAIT_POLICY=passive
 
 python=${PYTHON:-}
@@ -43,6 +44,7 @@ row() {
     a=$(least "$our_word" <<<"$said")
     products=$(least products <<<"$said")
     b=$("${theirs[@]}" | least "$their_word")
+    [[ $a != - && $b != - ]] || { echo "$name: a program said no number" >&2; return 1; }
     printf '%s, round %d: ours %s, PyTorch %s, products alone %s\n' "$name" "$round" "$a" "$b" "$products" >&2
     awk -v a="$a" -v b="$b" 'BEGIN {printf "%.4f ", b / a}'
     echo "$a $b $products"
@@ -56,11 +58,12 @@ row() {
 
 # Lines of JSON with "seconds" and "products_alone" as the words that row reads.
 as_words() { "$@" | sed -n 's/.*"seconds": *\([0-9.e-]*\).*/&\nseconds \1/; s/^{.*"products_alone": *\([0-9.e-]*\)[^\n]*/products \1/; p'; }
-# Our decisions' medians: "decision-of-1 MILLISECONDS"; the peer's networks and chains alike.
-decisions() { build/bench/policy_latency --precision auto | awk '$1 == "nfe" {print "decision-of-" $2, $3}'; }
-diffusion() { "$python" bench/peers/policy_latency.py --decisions 3 | awk '$1 == "ddpm" {print $1, $3; next} {print}'; }
+# Our decisions' medians: "decision-of-1 SECONDS"; the peer's network and chain alike.
+decisions() { build/bench/policy_latency --precision auto | awk '$1 == "nfe" {print "decision-of-" $2, $3 / 1000}'; }
+diffusion() { "$python" bench/peers/policy_latency.py --decisions 3 | awk '{print $1, $NF / 1000}'; }
 
-# The same numbers come out of both before any time is taken.
+# The same numbers come out of both, in fp32, before any time is taken: of blurs, perceptrons, U-Nets and the policy. Of the
+# image transformer and the pushes only the sizes are the same.
 check=$(mktemp --suffix=.npz)
 trap 'rm -f "$check"' EXIT
 for side in 32 64 256; do
@@ -122,20 +125,26 @@ for case in POWER GAS MINIBOONE BSDS300; do
 done
 # Those of a trained stage of POWER's size; both sides say their evaluations and errors. PyTorch pushes by dopri5 at 1e-5 and
 # we by our multistep method at a tolerance that ends with a smaller error; log-densities are compared with the authors' way.
-if [[ "pushing log-density" =~ $pattern ]]; then
-  stage=build/bench/stage.safetensors
+stage=build/bench/stage.safetensors
+# field PROGRAM... with FLAGS...: the work on the trained stage, which is made when it is first asked for.
+field() {
+  local program=()
+  while [[ $1 != with ]]; do
+    program+=("$1")
+    shift
+  done
   [[ -f $stage ]] || build/bench/table_field --make "$stage" >&2
-fi
-field() { as_words "$1" "${@:2}" | tee >(grep '^{' >&2 || true); }
+  as_words "${program[@]}" "$stage" "${@:2}" | tee >(grep '^{' >&2 || true)
+}
 row "pushing 100,000 rows, POWER (P3)" 3 seconds seconds \
-  field build/bench/table_field "${stage:-}" --work push --method adams --tolerance 3e-5 -- \
-  field "$python" bench/peers/lfm_field.py "${stage:-}" --work push
+  field build/bench/table_field with --work push --method adams --tolerance 3e-5 -- \
+  field "$python" bench/peers/lfm_field.py with --work push
 row "exact log-density of 10,000 rows, POWER (P3)" 5 seconds seconds \
-  field build/bench/table_field "${stage:-}" --work logdensity --method abm --ode-steps 24 -- \
-  field "$python" bench/peers/lfm_field.py "${stage:-}" --work logdensity-euler
-row "a policy's network in PyTorch against a decision of 1 evaluation, ms (P4)" 2 decision-of-1 network decisions -- diffusion
-row "a policy's DDPM-100 against a decision of 1 evaluation, ms (P4)" 100 decision-of-1 ddpm decisions -- diffusion
-row "a policy's DDPM-100 against a decision of 4 evaluations, ms (P4)" 25 decision-of-4 ddpm decisions -- diffusion
+  field build/bench/table_field with --work logdensity --method abm --ode-steps 24 -- \
+  field "$python" bench/peers/lfm_field.py with --work logdensity-euler
+row "a policy's network in PyTorch against a decision of 1 evaluation (P4)" 2 decision-of-1 network decisions -- diffusion
+row "a policy's DDPM-100 against a decision of 1 evaluation (P4)" 100 decision-of-1 ddpm decisions -- diffusion
+row "a policy's DDPM-100 against a decision of 4 evaluations (P4)" 25 decision-of-4 ddpm decisions -- diffusion
 declare -A blur_goal=([32]=6 [64]=4 [256]=1.5)
 declare -A blur_batch=([32]=64 [64]=32 [256]=4)
 for side in 32 64 256; do

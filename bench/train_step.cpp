@@ -1,6 +1,6 @@
 // The time of one training step of an image transformer, and what its matrix products would take
 // alone. Two configurations:
-//     p1   32.6 M parameters: depth 12, width 384, 6 heads, 32 x 32 x 3, patch 4, batch 64
+//     p1   32.5 M parameters: depth 12, width 384, 6 heads, 32 x 32 x 3, patch 4, batch 64
 //     b16  JiT-B/16, 131.3 M: depth 12, width 768, 12 heads, 256 x 256 x 3, patch 16, batch 128
 //
 //     build/bench/train_step [--model p1|b16] [--precision fp32|bf16] [--products standard|onednn]

@@ -108,7 +108,7 @@ int main(int argc, char** argv) try {
   program.add_option("settings", settings, "key=value of the network, after the size's");
   CLI11_PARSE(program, argc, argv);
   if (threads > 0) at::set_num_threads(threads);
-  net::use(net::resolve(net::Products::automatic));
+  net::use(net::Products::automatic);
   const auto all = sizes();
   const Size& size =
       *std::ranges::find_if(all, [&](const Size& each) { return size_name == each.name; });

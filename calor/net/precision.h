@@ -23,10 +23,10 @@ void declare_precision(config::Options& options, const char* key, Precision& pre
 enum class Products { automatic, standard, onednn };
 
 // `automatic` becomes onednn where it is measured to be faster here by a quarter or more and its
-// error against float64 is that of exact fp32, standard elsewhere; measured once a process, in a
-// few milliseconds.
+// error against float64 is that of exact fp32, standard elsewhere. Measured once a process, on one
+// typical product.
 Products resolve(Products products);
-// Takes effect for the whole process.
+// Takes effect for the whole process; `automatic` as resolved.
 void use(Products products);
 void declare_products(config::Options& options, const char* key, Products& products);
 

@@ -291,8 +291,9 @@ Generated generate_between(const flow::Flow& flow, std::size_t from, std::size_t
 
 Generated generate_within(const flow::Flow& flow, std::size_t stage, double from, double to,
                           const at::Tensor& states, const flow::Given& given,
-                          const GenerateOptions& options) {
+                          const GenerateOptions& wanted) {
   const c10::NoGradGuard no_grad;
+  const GenerateOptions options = settled(flow, given, wanted);
   SolverOptions solver = options.solver;
   if (!is_ode(solver.solver)) solver.solver = Solver::adams;
   Generated out;

@@ -43,7 +43,7 @@ StageTrainer::StageTrainer(const RunConfig& config, flow::Flow& flow, StageTask 
       flow_(flow),
       stage_(flow.stage(task.stage)),
       task_(std::move(task)) {
-  stage_.network().set_precision(config.train.precision);
+  stage_.network().set_precision(net::resolve(config.train.precision, flow.device()));
   begin(task_.warm_start);
 }
 

@@ -49,6 +49,10 @@ done
 # A sample is a function of its noise: what --out wrote is of the noise's shape and serves as one.
 "$CALOR" sample run --precision bf16 --count 6 --steps 4 --quiet --out b16.npy && ! cmp -s a.npy b16.npy || fail "--precision bf16"
 expect 2 "precision" "$CALOR" sample run --precision fp16
+for library in standard onednn; do
+  "$CALOR" sample run --products "$library" --count 6 --steps 4 --quiet --out "$library.npy" || fail "--products $library"
+done
+expect 2 "products.*onednn|standard, onednn" "$CALOR" sample run --products mkl
 "$CALOR" sample run --noise a.npy --steps 4 --out n.npy --quiet || fail "--noise"
 
 says "all weights are finite" "$CALOR" info run --check
