@@ -5,7 +5,6 @@
 #include <cstdio>
 
 #include "calor/core/device.h"
-#include "calor/net/precision.h"
 
 namespace calor::app {
 
@@ -54,23 +53,17 @@ void Machine::add_to(CLI::App& command) {
       ->capture_default_str();
 }
 
-void Machine::add_products_to(CLI::App& command) {
-  net::Products unless_given = net::Products::automatic;
-  config::Options declared;
-  net::declare_products(declared, "products", unless_given);
-  const config::Option& option = *declared.find("products");
-  add_setting(command, products, "--products", option, option.default_text);
+void Machine::add_with_products_to(CLI::App& command) {
+  add_to(command);
+  chooses_products = true;
+  products.add_to(command, net::Products::automatic);
 }
 
 c10::Device Machine::apply() const {
   prepare_to_compute();
   set_threads(threads);
   const c10::Device chosen = parse_device(device);
-  net::Products wanted = net::Products::automatic;
-  config::Options declared;
-  net::declare_products(declared, "products", wanted);
-  assign_all(declared, products);
-  if (chosen.is_cpu()) net::use(wanted);
+  if (chooses_products && chosen.is_cpu()) net::use(products.value());
   return chosen;
 }
 

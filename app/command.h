@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "calor/config/options.h"
+#include "calor/net/precision.h"
 
 namespace calor::app {
 
@@ -35,6 +36,37 @@ void add_setting(CLI::App& command, std::vector<std::string>& settings, const st
 // Assigns what such flags have collected.
 void assign_all(config::Options& options, const std::vector<std::string>& settings);
 
+// One such option alone, as the flag --KEY of commands that read no configuration.
+template <class T>
+class OptionArgument {
+ public:
+  using Declare = void (*)(config::Options& options, const char* key, T& value);
+  OptionArgument(const char* key, Declare declare) : key_(key), declare_(declare) {}
+
+  // This must outlive the command.
+  void add_to(CLI::App& command, T unless_given) {
+    unless_given_ = unless_given;
+    config::Options declared;
+    declare_(declared, key_, unless_given_);
+    const config::Option& option = *declared.find(key_);
+    add_setting(command, settings_, std::string("--") + key_, option, option.default_text);
+  }
+  // Before add_to() a T{}.
+  T value() const {
+    T value = unless_given_;
+    config::Options declared;
+    declare_(declared, key_, value);
+    assign_all(declared, settings_);
+    return value;
+  }
+
+ private:
+  const char* key_;
+  Declare declare_;
+  T unless_given_{};
+  std::vector<std::string> settings_;
+};
+
 // Text for people: standard error unless quiet.
 void say(const Globals& globals, const std::string& line);
 // What the person asked for, on standard output, unless --json takes its place.
@@ -44,12 +76,12 @@ void answer(const Globals& globals, const std::string& line);
 struct Machine {
   std::string device = "auto";
   int threads = 0;
-  std::vector<std::string> products;
+  bool chooses_products = false;
+  OptionArgument<net::Products> products{"products", net::declare_products};
   void add_to(CLI::App& command);
-  // --products, for commands that train nothing and so have no train.products. This must outlive
-  // the command.
-  void add_products_to(CLI::App& command);
-  // First of all in a command's work. Trainings take their products from train.products later on.
+  // --products, too, for commands that train nothing and so have no train.products.
+  void add_with_products_to(CLI::App& command);
+  // First of all in a command's work.
   c10::Device apply() const;
 };
 

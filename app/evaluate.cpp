@@ -137,8 +137,7 @@ void add_how_samples_are_drawn(CLI::App& command, EvaluateArguments& a) {
   command.add_option("--batch", a.batch, "pictures drawn at a time")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20))
       ->capture_default_str();
-  a.machine.add_to(command);
-  a.machine.add_products_to(command);
+  a.machine.add_with_products_to(command);
 }
 
 }  // namespace

@@ -152,8 +152,7 @@ void add_plot(CLI::App& program, Globals& globals) {
   command.add_option("--atol", a.atol, "of the density and the samples")
       ->check(CLI::Range(0.0, 1.0));
   command.add_option("--seed", a.seed, "of the samples")->check(CLI::NonNegativeNumber);
-  a.machine.add_to(command);
-  a.machine.add_products_to(command);
+  a.machine.add_with_products_to(command);
   set_work(command, globals, [&globals, arguments] { return run_plot(globals, *arguments); });
 }
 

@@ -160,8 +160,7 @@ void RestoreArguments::add_to(CLI::App& command) {
   command.add_option("--batch", batch, "samples at a time")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  machine.add_to(command);
-  machine.add_products_to(command);
+  machine.add_with_products_to(command);
 }
 
 }  // namespace calor::app

@@ -154,8 +154,7 @@ void add_rollout(CLI::App& program, Globals& globals) {
   add_numbers(command, a);
   add_settings(command, a);
   command.add_option("--video", a.video, "FILE.gif: the first five episodes");
-  a.machine.add_to(command);
-  a.machine.add_products_to(command);
+  a.machine.add_with_products_to(command);
   set_work(command, globals, [&globals, arguments] { return run_rollout(globals, *arguments); });
 }
 

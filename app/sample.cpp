@@ -191,8 +191,7 @@ void add_sample(CLI::App& program, Globals& globals) {
   command.add_option("--trajectory", a.trajectory, "FILE.png: state and prediction at each step");
   command.add_option("--batch", a.batch, "items at a time (default: 64 pictures, 16384 rows)")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20));
-  a.machine.add_to(command);
-  a.machine.add_products_to(command);
+  a.machine.add_with_products_to(command);
   set_work(command, globals, [&globals, arguments, count] {
     arguments->count_given = count->count() > 0;
     return run_sampling(globals, *arguments);

@@ -152,8 +152,7 @@ void ScoreArguments::add_to(CLI::App& command) {
   command.add_option("--out", out,
                      "FILE.csv: row, log_density_standardised, log_density, standard_error, rank; "
                      "of pictures item, label, bits_per_dimension, nats, standard_error, rank");
-  machine.add_to(command);
-  machine.add_products_to(command);
+  machine.add_with_products_to(command);
 }
 
 std::vector<std::size_t> by_density(const at::Tensor& log_density) {

@@ -58,14 +58,26 @@ row() {
 
 # Lines of JSON with "seconds" and "products_alone" as the words that row reads.
 as_words() { "$@" | sed -n 's/.*"seconds": *\([0-9.e-]*\).*/&\nseconds \1/; s/^{.*"products_alone": *\([0-9.e-]*\)[^\n]*/products \1/; p'; }
+# once_a_round NAME COMMAND...: what it says; several rows read the same.
+once_a_round() {
+  local said=$scratch/$1-$round
+  [[ -f $said ]] || "${@:2}" >"$said"
+  cat "$said"
+}
 # Our decisions' medians: "decision-of-1 SECONDS"; the peer's network and chain alike.
-decisions() { build/bench/policy_latency --precision auto | awk '$1 == "nfe" {print "decision-of-" $2, $3 / 1000}'; }
-diffusion() { "$python" bench/peers/policy_latency.py --decisions 3 | awk '{print $1, $NF / 1000}'; }
+decisions() {
+  once_a_round decisions build/bench/policy_latency --precision auto |
+    awk '$1 == "nfe" {print "decision-of-" $2, $3 / 1000}'
+}
+diffusion() {
+  once_a_round diffusion "$python" bench/peers/policy_latency.py --decisions 3 | awk '{print $1, $NF / 1000}'
+}
 
 # The same numbers come out of both, in fp32, before any time is taken: of blurs, perceptrons, U-Nets and the policy. Of the
 # image transformer and the pushes only the sizes are the same.
-check=$(mktemp --suffix=.npz)
-trap 'rm -f "$check"' EXIT
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+check=$scratch/check.npz
 for side in 32 64 256; do
   build/bench/blur --side "$side" --batch 4 --check "$check"
   "$python" bench/peers/blur.py --check "$check" >&2

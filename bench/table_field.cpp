@@ -190,7 +190,7 @@ int measure(const Settings& settings) {
   const net::Products products = settings.products == "onednn"     ? net::Products::onednn
                                  : settings.products == "standard" ? net::Products::standard
                                                                    : net::Products::automatic;
-  net::use(net::resolve(products));
+  net::use(products);
   const io::TensorFile file = io::read_safetensors(settings.file);
   flow::Flow flow(options(), items(), at::kCPU);
   net::Parameters& parameters = flow.stage(0).network().parameters();

@@ -29,8 +29,10 @@ std::shared_ptr<Policy> Policy::load(const std::filesystem::path& run, at::Devic
   policy->sampling = solve::options_from_notes(model.notes, file.string());
   policy->flow = std::move(model.flow);
   policy->flow->set_precision(precision);
-  for (std::size_t i = 0; i < policy->flow->size() && device.is_cpu(); ++i) {
-    policy->flow->stage(i).network().pack_weights();
+  if (device.is_cpu()) {
+    for (std::size_t i = 0; i < policy->flow->size(); ++i) {
+      policy->flow->stage(i).network().pack_weights();
+    }
   }
   policy->codec = std::move(*codec);
   return policy;
