@@ -17,6 +17,7 @@
 #include "calor/core/signals.h"
 #include "calor/data/training_data.h"
 #include "calor/io/atomic_file.h"
+#include "calor/train/kernel_clock.h"
 #include "calor/train/operator_clock.h"
 #include "calor/train/roof.h"
 #include "calor/train/stage_trainer.h"
@@ -134,14 +135,14 @@ Measured measure(const Globals& globals, const train::RunConfig& config,
   return measured;
 }
 
-// Apart from the measurement of a step, which it would slow down.
-void time_operators(const Globals& globals, const train::RunConfig& config,
-                    const data::TrainingData& data, at::Device device, std::int64_t steps,
-                    Measured& measured) {
-  say(globals, fmt::format("timing the operators of {} steps", steps));
-  std::unique_ptr<train::OperatorClock> clock;
+// Apart from the measurement of a step, which it would slow down. Operators only start a GPU's
+// work: there it is the kernels that are timed.
+template <class OperatorsClock>
+void time_operators(const train::RunConfig& config, const data::TrainingData& data,
+                    at::Device device, std::int64_t steps, Measured& measured) {
+  std::unique_ptr<OperatorsClock> clock;
   Clocked clocked;
-  clocked.on_warm = [&] { clock = std::make_unique<train::OperatorClock>(); };
+  clocked.on_warm = [&] { clock = std::make_unique<OperatorsClock>(); };
   train_for(config, data, device, warm_up + steps, clocked, measured);
   measured.operators = clock->times();
 }
@@ -179,12 +180,10 @@ nlohmann::ordered_json report_products(const Globals& globals, const Measured& m
 }
 
 nlohmann::ordered_json report_operators(const Globals& globals, const Measured& measured,
-                                        double step) {
+                                        double step, const char* title) {
   nlohmann::ordered_json list = nlohmann::json::array();
   const auto steps = static_cast<double>(measured.steps.size());
-  answer(globals,
-         fmt::format("{:<65} {:>6} {:>9} {:>8}", "operators of a step, without those inside",
-                     "times", "ms", "of step"));
+  answer(globals, fmt::format("{:<65} {:>6} {:>9} {:>8}", title, "times", "ms", "of step"));
   for (std::size_t i = 0; i < measured.operators.size(); ++i) {
     const auto& one = measured.operators[i];
     const double seconds = one.seconds / steps;
@@ -210,7 +209,13 @@ nlohmann::ordered_json run_bench(const Globals& globals, const BenchArguments& a
   net::use(config.train.products);
   const InterruptGuard guard;
   Measured measured = measure(globals, config, data, device, a.steps);
-  if (a.operators) time_operators(globals, config, data, device, a.steps, measured);
+  if (a.operators) {
+    say(globals, fmt::format("timing the {} of {} steps",
+                             device.is_cuda() ? "kernels" : "operators", a.steps));
+    const auto time = device.is_cuda() ? time_operators<train::KernelClock>
+                                       : time_operators<train::OperatorClock>;
+    time(config, data, device, a.steps, measured);
+  }
   const double step = measured.steps[measured.steps.size() / 2];
   double alone = 0;
   double flops = 0;
@@ -251,7 +256,12 @@ nlohmann::ordered_json run_bench(const Globals& globals, const BenchArguments& a
                                    {"checkpoint_seconds", measured.checkpoint},
                                    {"checkpoint_every", checkpoint_every},
                                    {"products", report_products(globals, measured, step)}};
-  if (a.operators) report["operators"] = report_operators(globals, measured, step);
+  if (a.operators) {
+    report["operators"] =
+        report_operators(globals, measured, step,
+                         device.is_cuda() ? "the GPU's kernels of a step"
+                                          : "operators of a step, without those inside");
+  }
   return report;
 }
 
@@ -274,7 +284,8 @@ void add_bench(CLI::App& program, Globals& globals) {
       ->capture_default_str();
   command.add_flag("--operators", a.operators,
                    "also where a step's time goes, operator by operator; nodes of the backward "
-                   "pass have the time of what is no operator inside them");
+                   "pass have the time of what is no operator inside them; on a GPU kernel by "
+                   "kernel");
   a.machine.add_to(command);
   set_work(command, globals, [&globals, arguments] { return run_bench(globals, *arguments); });
 }

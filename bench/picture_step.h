@@ -4,11 +4,33 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <string>
 
 #include "calor/flow/flow.h"
 #include "calor/train/optimiser.h"
 
 namespace calor::bench {
+
+// The image transformers that are timed.
+struct PictureModel {
+  const char* size;  // of net::jit_size
+  std::int64_t patch, side, context, context_start, batch;
+};
+inline constexpr PictureModel p1{"S", 4, 32, 32, 4, 64};
+inline constexpr PictureModel b16{"B", 16, 256, 32, 4, 128};
+
+inline const PictureModel& picture_model(const std::string& name) {
+  return name == "b16" ? b16 : p1;
+}
+
+inline flow::ModelOptions options_of(const PictureModel& m) {
+  flow::ModelOptions options;
+  options.net = net::jit_size(m.size, m.patch);
+  options.net.context_tokens = m.context;
+  options.net.context_start = m.context_start;
+  options.net.dropout = 0;
+  return options;
+}
 
 // Random pictures with ten classes, and the noise and times that they are mixed with.
 struct Example {

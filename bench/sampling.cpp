@@ -1,7 +1,9 @@
-// The time of one guided evaluation while sampling pictures: the image transformer P1 (32.5 M
-// parameters, 32 x 32 x 3, patch 4), the conditional and the unconditional half in one batch.
+// The time of one guided evaluation while sampling pictures by an image transformer (train_step.cpp
+// says which), the conditional and the unconditional half in one batch.
 //
-//     build/bench/sampling [--precision fp32|bf16] [--batch 16] [--steps 8] [--solver spectral-2m]
+//     build/bench/sampling [--model p1|b16] [--precision fp32|bf16] [--device cpu|cuda] [--batch
+//     16]
+//                          [--steps 8] [--solver spectral-2m]
 //
 // Prints a line "evaluation SECONDS": the whole of sampling, its solver included, over the number
 // of evaluations; and "products SECONDS", an evaluation's products alone.
@@ -22,25 +24,29 @@ namespace {
 
 using namespace calor;
 
-int run(const std::string& precision, std::int64_t batch, std::int64_t steps,
-        const std::string& solver) {
+struct Arguments {
+  std::string model = "p1", precision = "fp32", device = "cpu", solver = "spectral-2m";
+  std::int64_t batch = 16, steps = 8;
+};
+
+int run(const Arguments& a) {
   net::use(net::Products::automatic);
-  flow::ModelOptions model;
-  model.net = net::jit_size("S", 4);
-  model.net.context_tokens = 32;
-  model.net.context_start = 4;
-  const auto flow =
-      bench::ready_flow(model, bench::pictures_of(3, 32),
-                        precision == "bf16" ? net::Precision::bf16 : net::Precision::fp32);
+  const at::Device device = parse_device(a.device);
+  const bench::PictureModel& model = bench::picture_model(a.model);
+  const auto flow = bench::ready_flow(
+      bench::options_of(model), bench::pictures_of(3, model.side),
+      a.precision == "bf16" ? net::Precision::bf16 : net::Precision::fp32, device);
   solve::GenerateOptions options;
   config::Options declared;
   options.declare(declared);
-  declared.assign("sample.solver=" + solver, "command line");
-  options.solver.steps = steps;
+  declared.assign("sample.solver=" + a.solver, "command line");
+  options.solver.steps = a.steps;
   options.guidance.scale = 2;
-  options.batch = batch;
-  const auto start_of = [&] { return solve::start_from(flow, solve::sampling_keys(0, 0, batch)); };
-  const at::Tensor labels = at::arange(batch, at::kLong) % 10;
+  options.batch = a.batch;
+  const auto start_of = [&] {
+    return solve::start_from(flow, solve::sampling_keys(0, 0, a.batch));
+  };
+  const at::Tensor labels = at::arange(a.batch, at::kLong) % 10;
   const auto sample = [&] {
     return solve::generate(flow, start_of(), {.labels = labels, .condition = {}}, options);
   };
@@ -61,23 +67,24 @@ int run(const std::string& precision, std::int64_t batch, std::int64_t steps,
 
 int main(int argc, char** argv) try {
   calor::prepare_to_compute();
-  std::string precision = "fp32";
-  std::string solver = "spectral-2m";
-  std::int64_t batch = 16;
-  std::int64_t steps = 8;
+  Arguments a;
   CLI::App program("Times guided sampling of pictures.", "sampling");
-  program.add_option("--precision", precision, "fp32 or bf16")
+  program.add_option("--model", a.model, "p1 or b16")
+      ->check(CLI::IsMember({"p1", "b16"}))
+      ->capture_default_str();
+  program.add_option("--precision", a.precision, "fp32 or bf16")
       ->check(CLI::IsMember({"fp32", "bf16"}))
       ->capture_default_str();
-  program.add_option("--solver", solver, "as for calor sample")->capture_default_str();
-  program.add_option("--batch", batch, "pictures")
+  program.add_option("--device", a.device, "cpu, cuda or cuda:N")->capture_default_str();
+  program.add_option("--solver", a.solver, "as for calor sample")->capture_default_str();
+  program.add_option("--batch", a.batch, "pictures")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  program.add_option("--steps", steps, "of the solver")
+  program.add_option("--steps", a.steps, "of the solver")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
   CLI11_PARSE(program, argc, argv);
-  return run(precision, batch, steps, solver);
+  return run(a);
 } catch (const calor::Error& error) {
   std::fprintf(stderr, "%s\n", error.what());
   return error.exit_status();

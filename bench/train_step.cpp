@@ -4,10 +4,11 @@
 //     b16  JiT-B/16, 131.3 M: depth 12, width 768, 12 heads, 256 x 256 x 3, patch 16, batch 128
 //
 //     build/bench/train_step [--model p1|b16] [--precision fp32|bf16] [--products standard|onednn]
-//                            [--device cpu|cuda] [--steps 3]
+//                            [--device cpu|cuda] [--steps 3] [--kernels 0]
 //
 // Prints one line "step SECONDS" a step, so that a peer can be run in turn (bench/table.sh), and at
-// the end "products SECONDS", the products of a step alone.
+// the end "products SECONDS", the products of a step alone; with --kernels, a line "kernel SECONDS
+// TIMES NAME" for those in which a GPU spends most of a step.
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
@@ -21,34 +22,25 @@
 #include "calor/core/device.h"
 #include "calor/core/error.h"
 #include "calor/net/precision.h"
+#include "calor/train/kernel_clock.h"
 
 namespace {
 
 using namespace calor;
 using Clock = std::chrono::steady_clock;
 
-struct Configuration {
-  const char* size;  // of net::jit_size
-  std::int64_t patch, side, context, context_start, batch;
-
-  std::int64_t tokens() const { return (side / patch) * (side / patch); }
-};
-constexpr Configuration p1{"S", 4, 32, 32, 4, 64};
-constexpr Configuration b16{"B", 16, 256, 32, 4, 128};
-
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-flow::Flow make_flow(const Configuration& c, const data::ItemSpec& pictures,
-                     net::Precision precision, at::Device device) {
-  flow::ModelOptions options;
-  options.path.kind = path::PathKind::linear;
-  options.net = net::jit_size(c.size, c.patch);
-  options.net.context_tokens = c.context;
-  options.net.context_start = c.context_start;
-  options.net.dropout = 0;
-  return bench::ready_flow(options, pictures, precision, device);
+void print_kernels(const std::vector<train::OperatorTime>& times, std::size_t most) {
+  double all = 0;
+  for (const auto& time : times) all += time.seconds;
+  std::printf("kernels %.5f\n", all);
+  for (std::size_t i = 0; i < std::min(most, times.size()); ++i) {
+    std::printf("kernel %.5f %ld %s\n", times[i].seconds, static_cast<long>(times[i].count),
+                times[i].name.substr(0, 150).c_str());
+  }
 }
 
 // Waits for what was given to a GPU, if any: reading a number does.
@@ -77,6 +69,8 @@ int main(int argc, char** argv) try {
   program.add_option("--steps", steps, "steps to time, after one to warm up")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
+  std::size_t kernels = 0;
+  program.add_option("--kernels", kernels, "of a GPU, to list")->capture_default_str();
   CLI11_PARSE(program, argc, argv);
   const net::Precision precision =
       precision_name == "bf16" ? net::Precision::bf16 : net::Precision::fp32;
@@ -85,12 +79,14 @@ int main(int argc, char** argv) try {
                                                          : net::resolve(net::Products::automatic);
   net::use(products);
   const at::Device device = parse_device(device_name);
-  const Configuration& c = model_name == "p1" ? p1 : b16;
-  const data::ItemSpec pictures = bench::pictures_of(3, c.side);
-  flow::Flow flow = make_flow(c, pictures, precision, device);
+  const bench::PictureModel& model = bench::picture_model(model_name);
+  const data::ItemSpec pictures = bench::pictures_of(3, model.side);
+  flow::ModelOptions options = bench::options_of(model);
+  options.path.kind = path::PathKind::linear;
+  flow::Flow flow = bench::ready_flow(options, pictures, precision, device);
   const at::Tensor weights = flow.stage(0).network().parameters().flat();
   auto state = train::OptimiserState::start(weights);
-  const bench::Example example = bench::random_example(c.batch, pictures, device);
+  const bench::Example example = bench::random_example(model.batch, pictures, device);
   double best = 1e9;
   for (int i = 0; i <= steps; ++i) {
     const auto start = Clock::now();
@@ -107,6 +103,12 @@ int main(int argc, char** argv) try {
       static_cast<long>(flow.stage(0).network().parameters().count()), precision_name.c_str(),
       device.is_cpu() && products == net::Products::onednn ? "oneDNN" : "the default library",
       best);
+  if (kernels > 0) {
+    train::KernelClock clock;
+    bench::one_step(flow, state, example);
+    finish(weights);
+    print_kernels(clock.times(), kernels);
+  }
   std::printf("products %.5f\n",
               bench::products_alone([&] { bench::one_step(flow, state, example); }));
   return 0;

@@ -16,6 +16,7 @@
 #include "calor/flow/given.h"
 #include "calor/flow/model_options.h"
 #include "calor/net/network.h"
+#include "calor/net/replay.h"
 #include "calor/objective/objective.h"
 #include "calor/path/picture_space.h"
 #include "calor/path/stage_path.h"
@@ -88,6 +89,7 @@ class Stage {
 
  private:
   net::NetworkInput input(const at::Tensor& z, const at::Tensor& t, const Given& given) const;
+  at::Tensor towards_data(const at::Tensor& said) const;
   at::Tensor guided(const at::Tensor& z, const at::Tensor& t, const Given& given, double weight,
                     bool as_clean) const;
 
@@ -101,6 +103,7 @@ class Stage {
   path::TrainingTimes times_;
   objective::Objective objective_;
   std::unique_ptr<net::Network> network_;
+  std::unique_ptr<net::Replay> replay_ = std::make_unique<net::Replay>();
 };
 
 }  // namespace calor::flow

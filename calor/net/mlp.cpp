@@ -67,10 +67,18 @@ struct Film {
   at::Tensor shift(std::int64_t layer) const { return all.select(1, layer).select(1, 1); }
 };
 
-// The largest piece of n rows with k tangents each (0: none). A GPU takes them all at once.
-std::int64_t largest_piece(const at::Tensor& rows, std::int64_t k) {
-  if (!rows.is_cpu()) return std::max<std::int64_t>(rows.size(0), 1);
-  return k == 0 ? value_rows : std::clamp<std::int64_t>(tangent_rows / k, 4, value_rows);
+// body(begin, count) for pieces of the rows with k tangents each (0: none), without autograd. A GPU
+// takes them all at once, on this thread's stream.
+template <class Body>
+void for_pieces(const at::Tensor& rows, std::int64_t k, const Body& body) {
+  if (!rows.is_cpu()) {
+    const at::AutoDispatchBelowADInplaceOrView no_graph;
+    if (rows.size(0) > 0) body(std::int64_t{0}, rows.size(0));
+    return;
+  }
+  const std::int64_t largest =
+      k == 0 ? value_rows : std::clamp<std::int64_t>(tangent_rows / k, 4, value_rows);
+  kernels::for_row_pieces(rows.size(0), largest, body);
 }
 
 class Mlp final : public Network {
@@ -342,12 +350,11 @@ Carried Mlp::body(const NetworkInput& input, const at::Tensor& seeds, const Pass
 at::Tensor Mlp::evaluate(const NetworkInput& input) const {
   const std::int64_t n = input.z.size(0);
   const at::Tensor out = at::empty({n, dimensions_}, input.z.options());
-  kernels::for_row_pieces(
-      n, largest_piece(input.z, 0), [&](std::int64_t begin, std::int64_t count) {
-        const Carried h = body(narrowed(input, begin, count), {}, {});
-        const Carried y = through(activate(h, {}, 0, false, {}), linears_.back());
-        out.narrow(0, begin, count).copy_(y.values);
-      });
+  for_pieces(input.z, 0, [&](std::int64_t begin, std::int64_t count) {
+    const Carried h = body(narrowed(input, begin, count), {}, {});
+    const Carried y = through(activate(h, {}, 0, false, {}), linears_.back());
+    out.narrow(0, begin, count).copy_(y.values);
+  });
   return out;
 }
 
@@ -391,7 +398,7 @@ Tangents Mlp::forward_with_tangents(const NetworkInput& input, const at::Tensor&
   const at::Tensor shared_seed = one_seed ? seed(w, {}) : at::Tensor();
   const Tangents out{.prediction = at::empty(rows.z.sizes(), rows.z.options()),
                      .products = at::empty({n, k, dimensions_}, rows.z.options())};
-  kernels::for_row_pieces(n, largest_piece(rows.z, k), [&](std::int64_t begin, std::int64_t count) {
+  for_pieces(rows.z, k, [&](std::int64_t begin, std::int64_t count) {
     const at::Tensor z = rows.z.narrow(0, begin, count);
     const at::Tensor seeds =
         one_seed ? shared_seed : seed(shared ? w : w.narrow(0, begin, count), z);
@@ -414,24 +421,23 @@ Divergence Mlp::forward_with_divergence(const NetworkInput& input) {
   const Divergence out{.prediction = at::empty(rows.z.sizes(), rows.z.options()),
                        .trace = at::empty({n}, rows.z.options())};
   const Linear& last = linears_.back();
-  kernels::for_row_pieces(
-      n, largest_piece(rows.z, dimensions_), [&](std::int64_t begin, std::int64_t count) {
-        const NetworkInput piece = narrowed(rows, begin, count);
-        const at::Tensor seeds = linear_in_row() ? shared_seed : seed(unit, piece.z);
-        const Carried h = body(piece, seeds, {});
-        const at::Tensor trace = out.trace.narrow(0, begin, count);
-        at::Tensor y = h.values;
-        if (kernels::has_fast_activation(y)) {
-          const at::Tensor slope = at::empty_like(y);
-          kernels::activate(y, {}, slope, options_.activation);
-          kernels::contract_tangents(slope, h.tangents, last.weight, trace);
-        } else {
-          const at::Tensor slope = kernels::activation_slope_reference(y, options_.activation);
-          trace.copy_((slope.unsqueeze(1) * h.tangents * last.weight).sum(at::IntArrayRef{1, 2}));
-          y = kernels::activation_reference(y, options_.activation);
-        }
-        out.prediction.narrow(0, begin, count).copy_(product(y, last, precision_));
-      });
+  for_pieces(rows.z, dimensions_, [&](std::int64_t begin, std::int64_t count) {
+    const NetworkInput piece = narrowed(rows, begin, count);
+    const at::Tensor seeds = linear_in_row() ? shared_seed : seed(unit, piece.z);
+    const Carried h = body(piece, seeds, {});
+    const at::Tensor trace = out.trace.narrow(0, begin, count);
+    at::Tensor y = h.values;
+    if (kernels::has_fast_activation(y)) {
+      const at::Tensor slope = at::empty_like(y);
+      kernels::activate(y, {}, slope, options_.activation);
+      kernels::contract_tangents(slope, h.tangents, last.weight, trace);
+    } else {
+      const at::Tensor slope = kernels::activation_slope_reference(y, options_.activation);
+      trace.copy_((slope.unsqueeze(1) * h.tangents * last.weight).sum(at::IntArrayRef{1, 2}));
+      y = kernels::activation_reference(y, options_.activation);
+    }
+    out.prediction.narrow(0, begin, count).copy_(product(y, last, precision_));
+  });
   return {.prediction = out.prediction.view(input.z.sizes()), .trace = out.trace};
 }
 

@@ -37,6 +37,9 @@ struct ForwardContext {
   std::optional<RandomKey> dropout;  // set: dropout is on and driven by this key
   std::vector<std::int64_t> taps;    // blocks whose output tokens are wanted
   std::vector<at::Tensor> tokens;    // their outputs [N, L, D], picture tokens only, in order
+  // Whoever asks calls backward() before the next forward pass, for the parameters' gradients
+  // alone: on a GPU both passes may be recordings (replay.h).
+  bool only_trains = false;
 };
 
 class Network {

@@ -104,12 +104,14 @@ void Parameters::allocate_gradient() {
   }
 }
 
-at::Tensor Parameters::gradient_of(const at::Tensor& loss) const {
+at::Tensor Parameters::gradient_of(const at::Tensor& loss, const at::Tensor& factors) const {
   std::vector<at::Tensor> leaves;
   for (const auto& entry : entries_) {
     if (entry.trainable) leaves.push_back(entry.tensor);
   }
-  auto gradients = torch::autograd::grad({loss}, leaves, {}, std::nullopt, false, true);
+  torch::autograd::variable_list outer;
+  if (factors.defined()) outer.push_back(factors);
+  auto gradients = torch::autograd::grad({loss}, leaves, outer, std::nullopt, false, true);
   const c10::NoGradGuard no_grad;
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     // A weight that the loss does not depend on has no gradient.

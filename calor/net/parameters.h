@@ -43,9 +43,9 @@ class Parameters {
   const at::Tensor& flat_gradient() const { return flat_gradient_; }
   void allocate_gradient();
 
-  // The gradient of `loss`, a scalar, like flat(); flat_gradient() is left alone, so that several
-  // threads may do this at a time.
-  at::Tensor gradient_of(const at::Tensor& loss) const;
+  // The gradient of `loss`, a scalar, like flat(), or of sum(loss * factors), of any sizes;
+  // flat_gradient() is left alone, so that several threads may do this at a time.
+  at::Tensor gradient_of(const at::Tensor& loss, const at::Tensor& factors = {}) const;
 
   // Trainable parameters only; with fixed tables.
   std::int64_t count() const;

@@ -115,7 +115,8 @@ at::Tensor StageTrainer::batch_loss(const data::Batch& batch, std::int64_t start
 
   const auto& options = config_.model.objective;
   net::ForwardContext context;
-  if (training) context.dropout = dropout_key(keys);
+  if (training && dropout_of(config_.model) > 0) context.dropout = dropout_key(keys);
+  context.only_trains = training;
   if (options.layer_sync > 0) context.taps = {options.layer_sync_from, options.layer_sync_to};
   const at::Tensor prediction = stage_.predict(z, t, given, context);
   const at::Tensor loss = objective.loss(objective.target(x, z, noise, t), prediction, t).mean();

@@ -151,7 +151,8 @@ TEST(Ancestral, HasTheLawOfItsRecursionOnAGaussian) {
     const auto grid = uniform_grid(steps);
     const auto made = sample(oracle.space(), best, noise(steps).to(at::kDouble), grid,
                              ancestral(steps), {}, noise);
-    const at::Tensor found = oracle.space().dct.forward(made.sample).square().mean({0, 1});
+    const at::Tensor found =
+        oracle.space().dct.forward(made.sample).square().mean(at::IntArrayRef{0, 1});
     const at::Tensor ratio = found / variance_by_recursion(oracle, grid);
     // A mean of squares of n normals has the relative standard error sqrt(2/n) = .022; five of them
     // for the worst of 64, and four for the mean of all 64.

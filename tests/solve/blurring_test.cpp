@@ -206,7 +206,7 @@ TEST(Blurring, TheSamplerOfNoisePredictionsHasThatLaw) {
   };
   const auto made = sample(space, best, noise(99), uniform_grid(steps),
                            {.solver = Solver::ancestral, .steps = steps}, {}, noise);
-  const at::Tensor found = space.dct.forward(made.sample).square().mean({0, 1});
+  const at::Tensor found = space.dct.forward(made.sample).square().mean(at::IntArrayRef{0, 1});
   const at::Tensor ratio = found / end_variance(space.lambda, steps, clipped_gain(oracle));
   // A mean of squares of n normals has the relative standard error sqrt(2/n) = .026; five of them
   // for the worst of 144, and four for the mean of all.

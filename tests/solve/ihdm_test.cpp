@@ -90,7 +90,8 @@ TEST(Ihdm, HasTheLawOfItsRecursionOnAGaussian) {
   const at::Tensor start = oracle.space().dct.inverse(start_variance.sqrt() * noise(99));
   const auto made =
       sample(oracle.space(), oracle.best(), start, uniform_grid(levels), ihdm(levels), {}, noise);
-  const at::Tensor found = oracle.space().dct.forward(made.sample).square().mean({0, 1});
+  const at::Tensor found =
+      oracle.space().dct.forward(made.sample).square().mean(at::IntArrayRef{0, 1});
   const at::Tensor ratio = found / variance;
   // A mean of squares of n normals has the relative standard error sqrt(2/n) = .022; five of them
   // for the worst of 64, and four for the mean of all 64.

@@ -105,7 +105,7 @@ TEST(ClassifierTrainer, ResumesToTheSameBytes) {
 
 // A shift keeps what stays inside, and moves each picture by its own key.
 TEST(ClassifierTrainer, ShiftsByKey) {
-  const at::Tensor pictures = at::rand({40, 2, 6, 5}, at::detail::createCPUGenerator(1), {});
+  const at::Tensor pictures = at::rand({40, 2, 6, 5}, at::detail::createCPUGenerator(1));
   std::vector<RandomKey> keys;
   for (std::uint64_t i = 0; i < 40; ++i) keys.push_back(random_key(i, RandomUse::test));
   const at::Tensor moved = shifted(pictures, 1, keys);

@@ -76,8 +76,8 @@ class Swiglu final : public torch::autograd::Function<Swiglu> {
     if (gpu::runs_tasks(x)) {
       by_stored_type(x.scalar_type(), [&](auto stored) {
         using S = decltype(stored);
-        gpu::for_elements(x.device(), gpu::SwigluForward<S>{pointer<S>(x), pointer<S>(y), width},
-                          y.numel());
+        gpu::for_rows(x.device(), gpu::SwigluForward<S>{pointer<S>(x), pointer<S>(y), width},
+                      y.numel() / width);
       });
       return y;
     }
@@ -99,9 +99,9 @@ class Swiglu final : public torch::autograd::Function<Swiglu> {
     if (gpu::runs_tasks(x)) {
       by_stored_type(x.scalar_type(), [&](auto stored) {
         using S = decltype(stored);
-        gpu::for_elements(
-            x.device(), gpu::SwigluBackward<S>{pointer<S>(g), pointer<S>(x), pointer<S>(dx), width},
-            g.numel());
+        gpu::for_rows(x.device(),
+                      gpu::SwigluBackward<S>{pointer<S>(g), pointer<S>(x), pointer<S>(dx), width},
+                      g.numel() / width);
       });
       return {dx};
     }

@@ -147,8 +147,8 @@ Sizes sizes_of(const at::Tensor& qkv, std::int64_t heads) {
 at::Tensor forward_tasks(const at::Tensor& qkv, const at::Tensor& q_weight,
                          const at::Tensor& k_weight, const at::Tensor& turns, const Heads& out,
                          const Sizes& s) {
-  const std::int64_t rows = qkv.numel() / s.width;
-  at::Tensor inverse = at::empty({rows}, turns.options());
+  const std::int64_t rows = qkv.numel() / s.row();
+  at::Tensor inverse = at::empty({rows * s.heads}, turns.options());
   by_stored_type(qkv.scalar_type(), [&](auto stored) {
     using S = decltype(stored);
     using T = Computed<S>;
@@ -162,27 +162,23 @@ at::Tensor forward_tasks(const at::Tensor& qkv, const at::Tensor& q_weight,
   return inverse;
 }
 
-// The same backward, into dqkv; returns the weights' gradients by samples [N, 2, d].
+// The same backward, into dqkv; returns the weights' gradients by tokens [N L, 2, d].
 at::Tensor backward_tasks(const Heads& gradients, const torch::autograd::variable_list& saved,
                           const at::Tensor& dqkv, const Sizes& s) {
   const at::Tensor &qkv = saved[0], &q_weight = saved[1], &k_weight = saved[2], &turns = saved[3];
   const at::Tensor& inverse = saved[4];
-  const std::int64_t n = qkv.size(0);
-  at::Tensor dweights = at::empty({n, 2, s.width}, turns.options());
+  const std::int64_t rows = qkv.numel() / s.row();
+  at::Tensor dweights = at::empty({rows / 3, 2, s.width}, turns.options());
   by_stored_type(qkv.scalar_type(), [&](auto stored) {
     using S = decltype(stored);
     using T = Computed<S>;
-    const S *dq = pointer<S>(gradients.q), *dk = pointer<S>(gradients.k);
     gpu::for_rows(
         qkv.device(),
-        gpu::TurnedHeadsBackward<S>{dq, dk, pointer<S>(gradients.v), pointer<S>(qkv),
-                                    pointer<T>(q_weight), pointer<T>(k_weight), pointer<T>(turns),
-                                    pointer<T>(inverse), pointer<S>(dqkv), s},
-        qkv.numel() / s.width);
-    gpu::for_columns(qkv.device(),
-                     gpu::TurnedHeadsSums<S>{dq, dk, pointer<S>(qkv), pointer<T>(turns),
-                                             pointer<T>(inverse), pointer<T>(dweights), s},
-                     2 * n, s.length * s.heads, s.width);
+        gpu::TurnedHeadsBackward<S>{pointer<S>(gradients.q), pointer<S>(gradients.k),
+                                    pointer<S>(gradients.v), pointer<S>(qkv), pointer<T>(q_weight),
+                                    pointer<T>(k_weight), pointer<T>(turns), pointer<T>(inverse),
+                                    pointer<S>(dqkv), pointer<T>(dweights), s},
+        rows);
   });
   return dweights;
 }
@@ -231,8 +227,8 @@ torch::autograd::variable_list TurnedHeads::backward(torch::autograd::AutogradCo
   const at::Tensor gv = gradients[2].contiguous();
   const at::Tensor dx = at::empty_like(qkv);
   if (gpu::runs_tasks(qkv)) {
-    const at::Tensor by_samples = backward_tasks({.q = gq, .k = gk, .v = gv}, saved, dx, s);
-    const at::Tensor sums = by_samples.sum(0);
+    const at::Tensor by_tokens = backward_tasks({.q = gq, .k = gk, .v = gv}, saved, dx, s);
+    const at::Tensor sums = by_tokens.sum(0);
     return {dx, at::Tensor(), sums[0], sums[1], at::Tensor()};
   }
   const at::Tensor dweights = at::empty({n, 2, s.width}, gq.options());

@@ -1,0 +1,23 @@
+// Work of a GPU as a CUDA graph: recorded once, then started with one call in place of one for each
+// kernel.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+namespace calor::net::kernels::gpu {
+
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  // Starts the work again, on the current stream: it reads and writes the memory that it read and
+  // wrote when it was recorded.
+  virtual void replay() = 0;
+};
+
+// Records what `work` gives to the current GPU, without doing it; its tensors live as long as the
+// recording. Null where something in it cannot be recorded, as what waits for the GPU. Only where
+// LibTorch has CUDA.
+std::unique_ptr<Recording> record(const std::function<void()>& work);
+
+}  // namespace calor::net::kernels::gpu

@@ -1,0 +1,37 @@
+// Passes through a network on a GPU, recorded once and replayed: a small network, or a small batch,
+// waits for the start of some hundred kernels, a recording for one. Results are the same.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "calor/net/network.h"
+
+namespace calor::net {
+
+class Replay {
+ public:
+  Replay();
+  ~Replay();
+  Replay(const Replay&) = delete;
+  Replay& operator=(const Replay&) = delete;
+
+  // network.forward(input, context). From the second call with inputs of the same sizes on it is a
+  // recording that answers, where the network is on a GPU and either nothing asks for gradients or
+  // the pass only trains (ForwardContext); not where dropout or taps are asked for. backward() then
+  // adds to parameters().flat_gradient(). Weights may change between calls, but not move.
+  at::Tensor forward(Network& network, const NetworkInput& input, ForwardContext& context);
+
+  // The passes that have recordings, each of other sizes.
+  std::size_t recordings() const;
+
+  struct Known;  // a pass of given sizes
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::unique_ptr<Known>> known_;  // the one that was asked last is the last
+};
+
+}  // namespace calor::net

@@ -1,0 +1,207 @@
+#include "calor/net/replay.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "calor/net/chunk_transformer.h"
+#include "calor/net/chunk_unet.h"
+#include "calor/net/kernels/gpu/launch.h"
+#include "calor/net/mlp.h"
+#include "calor/net/unet.h"
+#include "tests/support/golden.h"
+#include "tests/support/mlp.h"
+
+namespace calor::net {
+namespace {
+
+// A network of each kind and how its input looks.
+struct Case {
+  const char* name;
+  std::function<std::unique_ptr<Network>()> make;
+  PictureShape shape;
+  std::int64_t condition = 0;
+};
+
+std::vector<Case> cases() {
+  const PictureShape rgb{.channels = 3, .height = 16, .width = 16, .classes = 5};
+  const PictureShape chunk{.channels = 2, .height = 1, .width = 16, .classes = 0};
+  const PictureShape row = test::rows_of(6);
+  JitOptions refined = test::golden_jit;
+  refined.refine = 4;
+  const UnetOptions unet{.channels = 32, .blocks = 1, .groups = 8, .dropout = 0};
+  const ChunkUnetOptions chunk_unet{
+      .widths = {32, 64}, .kernel = 5, .groups = 8, .embedding = 64, .time_scale = 1};
+  return {
+      {"jit", [rgb] { return make_jit(test::golden_jit, rgb); }, rgb},
+      {"jit with refinement", [rgb, refined] { return make_jit(refined, rgb); }, rgb},
+      {"unet", [rgb, unet] { return make_unet(unet, rgb); }, rgb},
+      {"chunk unet", [=] { return make_chunk_unet(chunk_unet, chunk, 20); }, chunk, 20},
+      {"chunk transformer",
+       [chunk] { return make_chunk_transformer({.width = 32, .depth = 2, .heads = 2}, chunk, 20); },
+       chunk, 20},
+      {"perceptron", [row] { return make_mlp({.width = 32, .layers = 2}, row, 3); }, row, 3},
+      {"residual perceptron",
+       [row] { return make_mlp({.width = 32, .layers = 2, .residual = true}, row, 3); }, row, 3},
+  };
+}
+
+// Every weight moved away from where it starts, so that every part matters.
+std::unique_ptr<Network> drawn(const Case& about, at::Device device) {
+  auto network = about.make();
+  network->parameters().initialise(random_key(0, RandomUse::test));
+  for (const auto& [name, tensor] : network->parameters().named()) {
+    tensor.add_(at::randn(tensor.sizes(), at::detail::createCPUGenerator(tensor.numel())), 0.1);
+  }
+  network->parameters().flatten(device);
+  network->parameters().allocate_gradient();
+  return network;
+}
+
+NetworkInput some_input(const Case& about, std::int64_t n, std::uint64_t seed, at::Device device) {
+  const auto generator = at::detail::createCPUGenerator(seed);
+  const PictureShape& s = about.shape;
+  NetworkInput input{.z = at::randn({n, s.channels, s.height, s.width}, generator).to(device),
+                     .t = at::rand({n}, generator).to(device),
+                     .y = (at::arange(n, at::kLong) % (s.classes + 1)).to(device)};
+  if (about.condition > 0) {
+    input.condition = at::randn({n, about.condition}, generator).to(device);
+  }
+  return input;
+}
+
+at::Tensor asked(Replay& replay, Network& network, const NetworkInput& input,
+                 bool only_trains = false) {
+  ForwardContext context;
+  context.only_trains = only_trains;
+  return replay.forward(network, input, context);
+}
+
+TEST(Replay, OnAProcessorAsksTheNetwork) {
+  const Case about = cases().front();
+  const auto network = drawn(about, at::kCPU);
+  Replay replay;
+  const c10::NoGradGuard no_grad;
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    const NetworkInput input = some_input(about, 2, i, at::kCPU);
+    EXPECT_TRUE(at::equal(asked(replay, *network, input), network->forward(input)));
+  }
+  EXPECT_EQ(replay.recordings(), 0U);
+}
+
+// The next ones are for machines with a GPU.
+bool no_gpu() { return !kernels::gpu::has_kernels || !at::hasCUDA(); }
+const at::Device gpu{at::kCUDA, 0};
+
+// Convolutions may round their factors to TF32 there, by LibTorch's own settings.
+TEST(OnGpu, NetworksSayTheSameAsOnAProcessor) {
+  if (no_gpu()) GTEST_SKIP() << "no GPU, or no kernels for one";
+  for (const Case& about : cases()) {
+    const auto run = [&](at::Device device) {
+      const auto network = drawn(about, device);
+      const at::Tensor said = network->forward(some_input(about, 3, 1, device));
+      (said * at::arange(said.numel(), said.options()).sin().view(said.sizes())).sum().backward();
+      return std::pair{said.detach().cpu(), network->parameters().flat_gradient().cpu()};
+    };
+    const auto [expected, gradient] = run(at::kCPU);
+    const auto [said, own_gradient] = run(gpu);
+    test::expect_close(said, expected, 2e-3, about.name);
+    test::expect_close(own_gradient, gradient, 5e-3, about.name);
+  }
+}
+
+TEST(OnGpu, ReplaysSayTheSameAsTheNetwork) {
+  if (no_gpu()) GTEST_SKIP() << "no GPU, or no kernels for one";
+  for (const Case& about : cases()) {
+    for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+      const auto network = drawn(about, gpu);
+      network->set_precision(precision);
+      Replay replay;
+      const c10::NoGradGuard no_grad;
+      at::Tensor kept, kept_copy;
+      for (std::uint64_t i = 0; i < 4; ++i) {
+        const NetworkInput input = some_input(about, 3, i, gpu);
+        const at::Tensor said = asked(replay, *network, input);
+        test::expect_close(said.cpu(), network->forward(input).cpu(), 1e-6, about.name);
+        if (i == 2) {
+          kept = said;
+          kept_copy = said.clone();
+        }
+      }
+      EXPECT_EQ(replay.recordings(), 1U) << about.name;
+      EXPECT_TRUE(at::equal(kept, kept_copy)) << about.name;  // an answer stays as it was
+      network->parameters().flat().mul_(1.1);                 // weights may change in their place
+      const NetworkInput input = some_input(about, 3, 9, gpu);
+      test::expect_close(asked(replay, *network, input).cpu(), network->forward(input).cpu(), 1e-6,
+                         about.name);
+    }
+  }
+}
+
+TEST(OnGpu, RecordedTrainingAddsTheSameGradients) {
+  if (no_gpu()) GTEST_SKIP() << "no GPU, or no kernels for one";
+  for (const Case& about : cases()) {
+    for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+      const auto network = drawn(about, gpu);
+      network->set_precision(precision);
+      Replay replay;
+      at::Tensor sum = network->parameters().flat_gradient();
+      for (std::uint64_t i = 0; i < 4; ++i) {
+        const NetworkInput input = some_input(about, 3, i, gpu);
+        const auto gradient = [&](const at::Tensor& said) {
+          sum.zero_();
+          for (int pass = 0; pass < 2; ++pass) said.square().sum().backward({}, pass == 0);
+          return sum.cpu();
+        };
+        const at::Tensor expected = gradient(network->forward(input));
+        const at::Tensor own = gradient(asked(replay, *network, input, true));
+        test::expect_close(own, expected, 1e-5, about.name);
+        const c10::NoGradGuard no_grad;
+        network->parameters().flat().mul_(0.98);
+      }
+      EXPECT_EQ(replay.recordings(), 1U) << about.name;
+    }
+  }
+}
+
+TEST(OnGpu, RecordedTrainingRefusesALateBackwardPass) {
+  if (no_gpu()) GTEST_SKIP() << "no GPU, or no kernels for one";
+  const Case about = cases().front();
+  const auto network = drawn(about, gpu);
+  Replay replay;
+  const NetworkInput input = some_input(about, 3, 0, gpu);
+  asked(replay, *network, input, true);
+  const at::Tensor first = asked(replay, *network, input, true);
+  const at::Tensor second = asked(replay, *network, input, true);
+  EXPECT_THROW(first.sum().backward(), std::exception);
+  EXPECT_NO_THROW(second.sum().backward());
+}
+
+TEST(OnGpu, ReplaysKeepAFewSizes) {
+  if (no_gpu()) GTEST_SKIP() << "no GPU, or no kernels for one";
+  const Case about = cases().front();
+  const auto network = drawn(about, gpu);
+  Replay replay;
+  for (const bool with_gradients : {true, false}) {
+    const c10::AutoGradMode mode(with_gradients);
+    for (std::int64_t round = 0; round < 3; ++round) {
+      for (std::int64_t n = 1; n <= 3; ++n) {
+        const NetworkInput input = some_input(about, n, 7, gpu);
+        const at::Tensor said = asked(replay, *network, input);
+        EXPECT_EQ(said.requires_grad(), with_gradients);
+        test::expect_close(said.detach().cpu(), network->forward(input).detach().cpu(), 1e-6, "n");
+      }
+    }
+    EXPECT_EQ(replay.recordings(), with_gradients ? 0U : 3U);
+  }
+  const c10::NoGradGuard no_grad;
+  for (std::int64_t n = 4; n <= 12; ++n) {
+    for (int i = 0; i < 2; ++i) asked(replay, *network, some_input(about, n, 7, gpu));
+  }
+  EXPECT_LE(replay.recordings(), 4U);
+}
+
+}  // namespace
+}  // namespace calor::net
