@@ -59,7 +59,8 @@ std::string embedded_text(const std::string& name) {
 Request read_request(const ExperimentArguments& a) {
   const fs::path source = a.source;
   std::error_code ignored;
-  if (is_experiment_folder(source)) {
+  // With --run the folder is named there, and a folder called like an experiment is no matter.
+  if (a.folder.empty() && is_experiment_folder(source)) {
     return {source.filename().string(), io::read_text(source / "experiment.toml"), source};
   }
   const bool file = source.extension() == ".toml" || fs::is_regular_file(source, ignored);

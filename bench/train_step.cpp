@@ -16,6 +16,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <functional>
+#include <string>
 
 #include "bench/picture_step.h"
 #include "bench/roof.h"
@@ -46,72 +48,85 @@ void print_kernels(const std::vector<train::OperatorTime>& times, std::size_t mo
 // Waits for what was given to a GPU, if any: reading a number does.
 void finish(const at::Tensor& last) { last.view(-1)[0].item<double>(); }
 
-}  // namespace
-
-int main(int argc, char** argv) try {
-  calor::prepare_to_compute();
-  std::string precision_name = "fp32";
-  std::string products_name = "auto";
-  std::string model_name = "p1";
-  std::string device_name = "cpu";
+struct Arguments {
+  std::string model = "p1", precision = "fp32", products = "auto", device = "cpu";
   int steps = 3;
-  CLI::App program("Times one training step of an image transformer.", "train_step");
-  program.add_option("--model", model_name, "p1 or b16")
-      ->check(CLI::IsMember({"p1", "b16"}))
-      ->capture_default_str();
-  program.add_option("--device", device_name, "cpu, cuda or cuda:N")->capture_default_str();
-  program.add_option("--precision", precision_name, "fp32 or bf16")
-      ->check(CLI::IsMember({"fp32", "bf16"}))
-      ->capture_default_str();
-  program.add_option("--products", products_name, "auto, standard or onednn")
-      ->check(CLI::IsMember({"auto", "standard", "onednn"}))
-      ->capture_default_str();
-  program.add_option("--steps", steps, "steps to time, after one to warm up")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
   std::size_t kernels = 0;
-  program.add_option("--kernels", kernels, "of a GPU, to list")->capture_default_str();
-  CLI11_PARSE(program, argc, argv);
-  const net::Precision precision =
-      precision_name == "bf16" ? net::Precision::bf16 : net::Precision::fp32;
-  net::Products products = products_name == "onednn"     ? net::Products::onednn
-                           : products_name == "standard" ? net::Products::standard
-                                                         : net::resolve(net::Products::automatic);
-  net::use(products);
-  const at::Device device = parse_device(device_name);
-  const bench::PictureModel& model = bench::picture_model(model_name);
-  const data::ItemSpec pictures = bench::pictures_of(3, model.side);
-  flow::ModelOptions options = bench::options_of(model);
-  options.path.kind = path::PathKind::linear;
-  flow::Flow flow = bench::ready_flow(options, pictures, precision, device);
-  const at::Tensor weights = flow.stage(0).network().parameters().flat();
-  auto state = train::OptimiserState::start(weights);
-  const bench::Example example = bench::random_example(model.batch, pictures, device);
+};
+
+// The fastest of the steps, in seconds.
+double time_steps(int steps, const std::function<void()>& step) {
   double best = 1e9;
   for (int i = 0; i <= steps; ++i) {
     const auto start = Clock::now();
-    bench::one_step(flow, state, example);
-    finish(weights);
+    step();
     const double seconds = seconds_since(start);
     if (i == 0) continue;
     best = std::min(best, seconds);
     std::printf("step %.4f\n", seconds);
     std::fflush(stdout);
   }
-  std::printf(
-      "parameters %ld, %s, products by %s: best step %.4f s\n",
-      static_cast<long>(flow.stage(0).network().parameters().count()), precision_name.c_str(),
-      device.is_cpu() && products == net::Products::onednn ? "oneDNN" : "the default library",
-      best);
-  if (kernels > 0) {
-    train::KernelClock clock;
+  return best;
+}
+
+int run(const Arguments& a) {
+  const net::Products products = a.products == "onednn" ? net::Products::onednn
+                                 : a.products == "standard"
+                                     ? net::Products::standard
+                                     : net::resolve(net::Products::automatic);
+  net::use(products);
+  const at::Device device = parse_device(a.device);
+  const bench::PictureModel& model = bench::picture_model(a.model);
+  const data::ItemSpec pictures = bench::pictures_of(3, model.side);
+  flow::ModelOptions options = bench::options_of(model);
+  options.path.kind = path::PathKind::linear;
+  flow::Flow flow = bench::ready_flow(
+      options, pictures, a.precision == "bf16" ? net::Precision::bf16 : net::Precision::fp32,
+      device);
+  const at::Tensor weights = flow.stage(0).network().parameters().flat();
+  auto state = train::OptimiserState::start(weights);
+  const bench::Example example = bench::random_example(model.batch, pictures, device);
+  const auto step = [&] {
     bench::one_step(flow, state, example);
     finish(weights);
-    print_kernels(clock.times(), kernels);
+  };
+  const double best = time_steps(a.steps, step);
+  std::printf(
+      "parameters %ld, %s, products by %s: best step %.4f s\n",
+      static_cast<long>(flow.stage(0).network().parameters().count()), a.precision.c_str(),
+      device.is_cpu() && products == net::Products::onednn ? "oneDNN" : "the default library",
+      best);
+  if (a.kernels > 0) {
+    train::KernelClock clock;
+    step();
+    print_kernels(clock.times(), a.kernels);
   }
-  std::printf("products %.5f\n",
-              bench::products_alone([&] { bench::one_step(flow, state, example); }));
+  std::printf("products %.5f\n", bench::products_alone(step));
   return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  calor::prepare_to_compute();
+  Arguments a;
+  CLI::App program("Times one training step of an image transformer.", "train_step");
+  program.add_option("--model", a.model, "p1 or b16")
+      ->check(CLI::IsMember({"p1", "b16"}))
+      ->capture_default_str();
+  program.add_option("--device", a.device, "cpu, cuda or cuda:N")->capture_default_str();
+  program.add_option("--precision", a.precision, "fp32 or bf16")
+      ->check(CLI::IsMember({"fp32", "bf16"}))
+      ->capture_default_str();
+  program.add_option("--products", a.products, "auto, standard or onednn")
+      ->check(CLI::IsMember({"auto", "standard", "onednn"}))
+      ->capture_default_str();
+  program.add_option("--steps", a.steps, "steps to time, after one to warm up")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  program.add_option("--kernels", a.kernels, "of a GPU, to list")->capture_default_str();
+  CLI11_PARSE(program, argc, argv);
+  return run(a);
 } catch (const calor::Error& error) {
   std::fprintf(stderr, "%s\n", error.what());
   return error.exit_status();

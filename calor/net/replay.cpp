@@ -5,6 +5,7 @@
 #include <c10/core/GradMode.h>
 #include <c10/core/InferenceMode.h>
 #include <torch/csrc/autograd/custom_function.h>
+#include <torch/custom_class.h>
 
 #include <algorithm>
 #include <array>
@@ -73,7 +74,8 @@ void copy_numbers(const NetworkInput& from, NetworkInput& to) {
 
 bool can_record(const Network& network, const NetworkInput& input, const ForwardContext& context) {
   const Parameters& weights = network.parameters();
-  if (!gpu::has_kernels || !input.z.is_cuda() || !weights.flat().defined()) return false;
+  const bool here = gpu::runs_tasks(input.z) && (gpu::has_kernels || input.z.is_cpu());
+  if (!here || !weights.flat().defined()) return false;
   if (context.dropout || !context.taps.empty()) return false;
   if (!c10::GradMode::is_enabled()) return true;
   const bool of_inputs = std::ranges::any_of(parts(input), [](const at::Tensor* part) {
@@ -84,12 +86,15 @@ bool can_record(const Network& network, const NetworkInput& input, const Forward
 
 }  // namespace
 
-struct Replay::Known {
+struct Replay::Known : torch::CustomClassHolder {
+  explicit Known(Kind kind_) : kind(std::move(kind_)) {}
+
   Kind kind;
-  bool refused = false;  // cannot be recorded
-  NetworkInput input;    // what the recording reads
-  at::Tensor output;     // and writes
-  at::Tensor gradient;   // of the output: what the recording of the backward pass reads
+  bool refused = false;   // cannot be recorded
+  NetworkInput input;     // what the recording reads
+  at::Tensor prediction;  // as autograd knows it
+  at::Tensor output;      // the same numbers: what the recording writes
+  at::Tensor gradient;    // of the output: what the recording of the backward pass reads
   std::unique_ptr<gpu::Recording> forward, backward;
   std::int64_t passes = 0;  // forward passes so far
 
@@ -98,20 +103,22 @@ struct Replay::Known {
 };
 
 void Replay::Known::record(Network& network) {
-  if constexpr (gpu::has_kernels) {
-    forward = gpu::record([&] { output = network.forward(input); });
-    refused = forward == nullptr;
-    if (refused || kind.gradient == nullptr) return;
-    gradient = at::zeros_like(output, output.options().requires_grad(false));
-    Parameters& parameters = network.parameters();
-    backward = gpu::record([&] {
-      const c10::NoGradGuard no_grad;
-      at::Tensor sum = parameters.flat_gradient();
-      sum.add_(parameters.gradient_of(output, gradient));
-    });
-    output = output.detach();
-    refused = backward == nullptr;
-  }
+  const at::Device device = input.z.device();
+  forward = gpu::record(device, [this, &network] {
+    prediction = network.forward(input);
+    output = prediction.detach();
+  });
+  refused = forward == nullptr;
+  if (refused || kind.gradient == nullptr) return;
+  gradient = at::zeros_like(output);
+  backward = gpu::record(device, [this, &network] {
+    const c10::NoGradGuard no_grad;
+    at::Tensor sum = network.parameters().flat_gradient();
+    sum.add_(network.parameters().gradient_of(prediction, gradient));
+  });
+  refused = backward == nullptr;
+  // A graph of autograd that stays would have gradients added on the stream that recorded it.
+  if (device.is_cuda()) prediction = at::Tensor();
 }
 
 namespace {
@@ -121,19 +128,20 @@ namespace {
 class RecordedPass final : public torch::autograd::Function<RecordedPass> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& /*asks*/,
-                            std::int64_t known_address) {
-    // NOLINTNEXTLINE(performance-no-int-to-ptr): autograd keeps numbers, not pointers
-    auto* known = reinterpret_cast<Replay::Known*>(known_address);
-    known->forward->replay();
-    context->saved_data["known"] = known_address;
+                            const c10::intrusive_ptr<Replay::Known>& known) {
+    {
+      const at::AutoGradMode with_gradients(true);
+      known->forward->replay();
+    }
+    context->saved_data["known"] = c10::IValue::make_capsule(known);
     context->saved_data["pass"] = ++known->passes;
     return known->output.clone();
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list gradients) {
-    // NOLINTNEXTLINE(performance-no-int-to-ptr): as above
-    auto* known = reinterpret_cast<Replay::Known*>(context->saved_data["known"].toInt());
+    const auto known =
+        c10::static_intrusive_pointer_cast<Replay::Known>(context->saved_data["known"].toCapsule());
     if (context->saved_data["pass"].toInt() != known->passes) {
       throw std::logic_error("a recorded pass: backward() comes before the next forward pass");
     }
@@ -163,25 +171,24 @@ at::Tensor Replay::forward(Network& network, const NetworkInput& input, ForwardC
   if (place == known_.end()) {
     // The first pass makes what lasts: tables of the network, workspaces of libraries.
     if (known_.size() == most_known) known_.erase(known_.begin());
-    known_.push_back(std::make_unique<Known>());
-    known_.back()->kind = kind;
+    known_.push_back(c10::make_intrusive<Known>(kind));
     return network.forward(input, context);
   }
   std::rotate(place, place + 1, known_.end());
-  Known& known = *known_.back();
+  const c10::intrusive_ptr<Known> known = known_.back();
   const c10::DeviceGuard guard(input.z.device());
-  if (known.forward == nullptr && !known.refused) {
-    known.input = copied(input);
-    known.record(network);
+  if (known->forward == nullptr && !known->refused) {
+    known->input = copied(input);
+    known->record(network);
   }
-  if (known.refused) return network.forward(input, context);
-  copy_numbers(input, known.input);
+  if (known->refused) return network.forward(input, context);
+  copy_numbers(input, known->input);
   if (kind.gradient == nullptr) {
-    known.forward->replay();
-    return known.output.clone();
+    known->forward->replay();
+    return known->output.clone();
   }
   const at::Tensor asks = at::empty({0}, input.z.options()).set_requires_grad(true);
-  return RecordedPass::apply(asks, reinterpret_cast<std::int64_t>(&known));
+  return RecordedPass::apply(asks, known);
 }
 
 }  // namespace calor::net

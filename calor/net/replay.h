@@ -2,8 +2,9 @@
 // waits for the start of some hundred kernels, a recording for one. Results are the same.
 #pragma once
 
+#include <c10/util/intrusive_ptr.h>
+
 #include <cstddef>
-#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -19,9 +20,10 @@ class Replay {
   Replay& operator=(const Replay&) = delete;
 
   // network.forward(input, context). From the second call with inputs of the same sizes on it is a
-  // recording that answers, where the network is on a GPU and either nothing asks for gradients or
-  // the pass only trains (ForwardContext); not where dropout or taps are asked for. backward() then
-  // adds to parameters().flat_gradient(). Weights may change between calls, but not move.
+  // recording that answers, where the network is on a GPU (or within gpu::TasksOnProcessor) and
+  // either nothing asks for gradients or the pass only trains (ForwardContext); not where dropout
+  // or taps are asked for. backward() then adds to parameters().flat_gradient(). Weights may change
+  // between calls, but not move.
   at::Tensor forward(Network& network, const NetworkInput& input, ForwardContext& context);
 
   // The passes that have recordings, each of other sizes.
@@ -31,7 +33,7 @@ class Replay {
 
  private:
   mutable std::mutex mutex_;
-  std::vector<std::unique_ptr<Known>> known_;  // the one that was asked last is the last
+  std::vector<c10::intrusive_ptr<Known>> known_;  // the one that was asked last is the last
 };
 
 }  // namespace calor::net

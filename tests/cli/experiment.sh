@@ -54,6 +54,11 @@ wait $! || fail "stopped by Ctrl-C"
 grep -q '"budget_minutes": 0.3' quick/plan.json || fail "the plan: $(cat quick/plan.json)"
 expect 2 "9 minutes, not 0.3" "$CALOR" experiment grid.toml --budget 9 --run quick
 expect 2 "did you mean 'samplers'" "$CALOR" experiment sampler
+# A folder here that is called like an experiment: it is meant, unless --run names another.
+mkdir samplers
+cp grid.toml samplers/experiment.toml
+says 'evaluate samplers/runs/w8-0' "$CALOR" experiment samplers --plan
+says 'evaluate elsewhere/runs/hdfm-0' "$CALOR" experiment samplers --plan --run elsewhere
 sed 's/levels/levls/' grid.toml >bad.toml
 expect 2 "bad.toml" "$CALOR" experiment bad.toml
 sed 's/{width}/{wdth}/' grid.toml >bad.toml

@@ -91,7 +91,145 @@ TEST(Replay, OnAProcessorAsksTheNetwork) {
   EXPECT_EQ(replay.recordings(), 0U);
 }
 
-// The next ones are for machines with a GPU.
+// Of every kind of network, in fp32 and bf16: answers to other numbers, answers that stay as they
+// were, weights that change in their place.
+void expect_the_network(const at::Device& device) {
+  for (const Case& about : cases()) {
+    for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+      const auto network = drawn(about, device);
+      network->set_precision(precision);
+      Replay replay;
+      const c10::NoGradGuard no_grad;
+      at::Tensor kept, kept_copy;
+      for (std::uint64_t i = 0; i < 4; ++i) {
+        const NetworkInput input = some_input(about, 3, i, device);
+        const at::Tensor said = asked(replay, *network, input);
+        test::expect_close(said.cpu(), network->forward(input).cpu(), 1e-6, about.name);
+        if (i == 2) {
+          kept = said;
+          kept_copy = said.clone();
+        }
+      }
+      EXPECT_EQ(replay.recordings(), 1U) << about.name;
+      EXPECT_TRUE(at::equal(kept, kept_copy)) << about.name;
+      network->parameters().flat().mul_(1.1);
+      const NetworkInput input = some_input(about, 3, 9, device);
+      test::expect_close(asked(replay, *network, input).cpu(), network->forward(input).cpu(), 1e-6,
+                         about.name);
+    }
+  }
+}
+
+void expect_the_networks_gradients(const at::Device& device) {
+  for (const Case& about : cases()) {
+    for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+      const auto network = drawn(about, device);
+      network->set_precision(precision);
+      Replay replay;
+      at::Tensor sum = network->parameters().flat_gradient();
+      for (std::uint64_t i = 0; i < 4; ++i) {
+        const NetworkInput input = some_input(about, 3, i, device);
+        // Of two micro-batches: gradients are added up.
+        const auto gradient = [&](const std::function<at::Tensor()>& say) {
+          sum.zero_();
+          for (int part = 0; part < 2; ++part) say().square().sum().backward();
+          return sum.cpu().clone();
+        };
+        const at::Tensor expected = gradient([&] { return network->forward(input); });
+        const at::Tensor own = gradient([&] { return asked(replay, *network, input, true); });
+        test::expect_close(own, expected, 1e-5, about.name);
+        const c10::NoGradGuard no_grad;
+        network->parameters().flat().mul_(0.98);
+      }
+      EXPECT_EQ(replay.recordings(), 1U) << about.name;
+    }
+  }
+}
+
+void expect_a_refusal_of_late_backward_passes(const at::Device& device) {
+  const Case about = cases().front();
+  const auto network = drawn(about, device);
+  Replay replay;
+  const auto say = [&](std::int64_t n) {
+    return asked(replay, *network, some_input(about, n, 0, device), true);
+  };
+  say(3);
+  const at::Tensor first = say(3);
+  const at::Tensor second = say(3);
+  EXPECT_THROW(first.sum().backward(), std::exception);
+  EXPECT_NO_THROW(second.sum().backward());
+  // A pass lives until its backward pass, whatever other sizes come in between.
+  const at::Tensor third = say(3);
+  for (std::int64_t n = 4; n < 12; ++n) say(n);
+  EXPECT_NO_THROW(third.sum().backward());
+}
+
+void expect_a_few_sizes(const at::Device& device) {
+  const Case about = cases().front();
+  const auto network = drawn(about, device);
+  Replay replay;
+  for (const bool with_gradients : {true, false}) {
+    const c10::AutoGradMode mode(with_gradients);
+    for (std::int64_t round = 0; round < 3; ++round) {
+      for (std::int64_t n = 1; n <= 3; ++n) {
+        const NetworkInput input = some_input(about, n, 7, device);
+        const at::Tensor said = asked(replay, *network, input);
+        EXPECT_EQ(said.requires_grad(), with_gradients);
+        test::expect_close(said.detach().cpu(), network->forward(input).detach().cpu(), 1e-6, "n");
+      }
+    }
+    EXPECT_EQ(replay.recordings(), with_gradients ? 0U : 3U);
+  }
+  const c10::NoGradGuard no_grad;
+  for (std::int64_t n = 4; n <= 12; ++n) {
+    for (int i = 0; i < 2; ++i) asked(replay, *network, some_input(about, n, 7, device));
+  }
+  EXPECT_LE(replay.recordings(), 4U);
+}
+
+// Everything but the CUDA graph itself.
+TEST(Replay, SaysTheSameAsTheNetwork) {
+  const kernels::gpu::TasksOnProcessor tasks;
+  expect_the_network(at::kCPU);
+}
+TEST(Replay, TrainingAddsTheSameGradients) {
+  const kernels::gpu::TasksOnProcessor tasks;
+  expect_the_networks_gradients(at::kCPU);
+}
+TEST(Replay, RefusesALateBackwardPass) {
+  const kernels::gpu::TasksOnProcessor tasks;
+  expect_a_refusal_of_late_backward_passes(at::kCPU);
+}
+TEST(Replay, KeepsAFewSizes) {
+  const kernels::gpu::TasksOnProcessor tasks;
+  expect_a_few_sizes(at::kCPU);
+}
+
+// What needs dropout, taps or gradients of its input is no matter for a recording.
+TEST(Replay, LeavesOtherPassesAlone) {
+  const kernels::gpu::TasksOnProcessor tasks;
+  const Case about = cases().front();
+  const auto network = drawn(about, at::kCPU);
+  Replay replay;
+  for (int i = 0; i < 3; ++i) {
+    NetworkInput input = some_input(about, 2, 1, at::kCPU);
+    ForwardContext tapped;
+    tapped.only_trains = true;
+    tapped.taps = {0};
+    replay.forward(*network, input, tapped);
+    EXPECT_EQ(tapped.tokens.size(), 1U);
+    ForwardContext dropping;
+    dropping.only_trains = true;
+    dropping.dropout = random_key(1, RandomUse::test);
+    replay.forward(*network, input, dropping);
+    input.z.set_requires_grad(true);
+    asked(replay, *network, input, true).sum().backward();
+    EXPECT_TRUE(input.z.grad().defined());
+  }
+  EXPECT_EQ(replay.recordings(), 0U);
+}
+
+// For machines with a GPU.
 bool no_gpu() { return !kernels::gpu::has_kernels || !at::hasCUDA(); }
 const at::Device gpu{at::kCUDA, 0};
 
@@ -112,95 +250,12 @@ TEST(OnGpu, NetworksSayTheSameAsOnAProcessor) {
   }
 }
 
-TEST(OnGpu, ReplaysSayTheSameAsTheNetwork) {
+TEST(OnGpu, Replays) {
   if (no_gpu()) GTEST_SKIP() << "no GPU, or no kernels for one";
-  for (const Case& about : cases()) {
-    for (const Precision precision : {Precision::fp32, Precision::bf16}) {
-      const auto network = drawn(about, gpu);
-      network->set_precision(precision);
-      Replay replay;
-      const c10::NoGradGuard no_grad;
-      at::Tensor kept, kept_copy;
-      for (std::uint64_t i = 0; i < 4; ++i) {
-        const NetworkInput input = some_input(about, 3, i, gpu);
-        const at::Tensor said = asked(replay, *network, input);
-        test::expect_close(said.cpu(), network->forward(input).cpu(), 1e-6, about.name);
-        if (i == 2) {
-          kept = said;
-          kept_copy = said.clone();
-        }
-      }
-      EXPECT_EQ(replay.recordings(), 1U) << about.name;
-      EXPECT_TRUE(at::equal(kept, kept_copy)) << about.name;  // an answer stays as it was
-      network->parameters().flat().mul_(1.1);                 // weights may change in their place
-      const NetworkInput input = some_input(about, 3, 9, gpu);
-      test::expect_close(asked(replay, *network, input).cpu(), network->forward(input).cpu(), 1e-6,
-                         about.name);
-    }
-  }
-}
-
-TEST(OnGpu, RecordedTrainingAddsTheSameGradients) {
-  if (no_gpu()) GTEST_SKIP() << "no GPU, or no kernels for one";
-  for (const Case& about : cases()) {
-    for (const Precision precision : {Precision::fp32, Precision::bf16}) {
-      const auto network = drawn(about, gpu);
-      network->set_precision(precision);
-      Replay replay;
-      at::Tensor sum = network->parameters().flat_gradient();
-      for (std::uint64_t i = 0; i < 4; ++i) {
-        const NetworkInput input = some_input(about, 3, i, gpu);
-        const auto gradient = [&](const at::Tensor& said) {
-          sum.zero_();
-          for (int pass = 0; pass < 2; ++pass) said.square().sum().backward({}, pass == 0);
-          return sum.cpu();
-        };
-        const at::Tensor expected = gradient(network->forward(input));
-        const at::Tensor own = gradient(asked(replay, *network, input, true));
-        test::expect_close(own, expected, 1e-5, about.name);
-        const c10::NoGradGuard no_grad;
-        network->parameters().flat().mul_(0.98);
-      }
-      EXPECT_EQ(replay.recordings(), 1U) << about.name;
-    }
-  }
-}
-
-TEST(OnGpu, RecordedTrainingRefusesALateBackwardPass) {
-  if (no_gpu()) GTEST_SKIP() << "no GPU, or no kernels for one";
-  const Case about = cases().front();
-  const auto network = drawn(about, gpu);
-  Replay replay;
-  const NetworkInput input = some_input(about, 3, 0, gpu);
-  asked(replay, *network, input, true);
-  const at::Tensor first = asked(replay, *network, input, true);
-  const at::Tensor second = asked(replay, *network, input, true);
-  EXPECT_THROW(first.sum().backward(), std::exception);
-  EXPECT_NO_THROW(second.sum().backward());
-}
-
-TEST(OnGpu, ReplaysKeepAFewSizes) {
-  if (no_gpu()) GTEST_SKIP() << "no GPU, or no kernels for one";
-  const Case about = cases().front();
-  const auto network = drawn(about, gpu);
-  Replay replay;
-  for (const bool with_gradients : {true, false}) {
-    const c10::AutoGradMode mode(with_gradients);
-    for (std::int64_t round = 0; round < 3; ++round) {
-      for (std::int64_t n = 1; n <= 3; ++n) {
-        const NetworkInput input = some_input(about, n, 7, gpu);
-        const at::Tensor said = asked(replay, *network, input);
-        EXPECT_EQ(said.requires_grad(), with_gradients);
-        test::expect_close(said.detach().cpu(), network->forward(input).detach().cpu(), 1e-6, "n");
-      }
-    }
-    EXPECT_EQ(replay.recordings(), with_gradients ? 0U : 3U);
-  }
-  const c10::NoGradGuard no_grad;
-  for (std::int64_t n = 4; n <= 12; ++n) {
-    for (int i = 0; i < 2; ++i) asked(replay, *network, some_input(about, n, 7, gpu));
-  }
-  EXPECT_LE(replay.recordings(), 4U);
+  expect_the_network(gpu);
+  expect_the_networks_gradients(gpu);
+  expect_a_refusal_of_late_backward_passes(gpu);
+  expect_a_few_sizes(gpu);
 }
 
 }  // namespace
