@@ -65,9 +65,10 @@ class ScratchFolder {
 // When each step ended, and the last checkpoint.
 class Clocked final : public train::TrainObserver {
  public:
-  void on_step(const train::Fit& /*fit*/, const train::StepReport& /*report*/) override {
+  void on_step(const train::Fit& fit, const train::StepReport& /*report*/) override {
     ends.push_back(Clock::now());
     if (ends.size() == warm_up && on_warm) on_warm();
+    if (fit.is_finished() && on_last) on_last();
   }
   void on_checkpoint(train::StageTrainer& /*trainer*/) override {
     const std::chrono::duration<double> taken = Clock::now() - ends.back();
@@ -85,6 +86,7 @@ class Clocked final : public train::TrainObserver {
   }
 
   std::function<void()> on_warm;  // called before the first step that counts
+  std::function<void()> on_last;  // called after the last, before the checkpoint
   std::vector<Clock::time_point> ends;
   double checkpoint = 0;
 };
@@ -143,8 +145,8 @@ void time_operators(const train::RunConfig& config, const data::TrainingData& da
   std::unique_ptr<OperatorsClock> clock;
   Clocked clocked;
   clocked.on_warm = [&] { clock = std::make_unique<OperatorsClock>(); };
+  clocked.on_last = [&] { measured.operators = clock->times(); };
   train_for(config, data, device, warm_up + steps, clocked, measured);
-  measured.operators = clock->times();
 }
 
 std::string shape_text(const train::Product& product) {

@@ -84,6 +84,8 @@ class Stage {
   const path::TrainingTimes& training_times() const { return times_; }
   const objective::Objective& objective() const { return objective_; }
   net::Network& network() { return *network_; }
+  // How predict() asks it on a GPU.
+  const net::Replay& replay() const { return *replay_; }
   const net::Network& network() const { return *network_; }
   std::int64_t classes() const { return classes_; }
 

@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <stdexcept>
+#include <utility>
 
 #include "calor/net/kernels/gpu/launch.h"
 #include "calor/net/kernels/gpu/recording.h"
@@ -32,6 +34,7 @@ std::array<at::Tensor*, 5> parts(NetworkInput& input) {
 // All that a recording depends on but the numbers.
 struct Kind {
   std::vector<std::vector<std::int64_t>> sizes;
+  std::vector<at::ScalarType> types;
   const void* weights = nullptr;
   const void* gradient = nullptr;  // none: nothing asks for it
   Precision precision = Precision::fp32;
@@ -41,6 +44,7 @@ struct Kind {
 
 Kind kind_of(const Network& network, const NetworkInput& input) {
   Kind kind{.sizes = {},
+            .types = {},
             .weights = network.parameters().flat().data_ptr(),
             .precision = network.precision()};
   if (c10::GradMode::is_enabled()) {
@@ -48,6 +52,7 @@ Kind kind_of(const Network& network, const NetworkInput& input) {
   }
   for (const at::Tensor* part : parts(input)) {
     kind.sizes.push_back(part->defined() ? part->sizes().vec() : std::vector<std::int64_t>{-1});
+    kind.types.push_back(part->defined() ? part->scalar_type() : at::ScalarType::Undefined);
   }
   return kind;
 }
@@ -72,10 +77,12 @@ void copy_numbers(const NetworkInput& from, NetworkInput& to) {
   }
 }
 
+std::atomic<int> forbidden{0};  // by how many WithoutRecordings
+
 bool can_record(const Network& network, const NetworkInput& input, const ForwardContext& context) {
   const Parameters& weights = network.parameters();
   const bool here = gpu::runs_tasks(input.z) && (gpu::has_kernels || input.z.is_cpu());
-  if (!here || !weights.flat().defined()) return false;
+  if (!here || forbidden > 0 || !weights.flat().defined()) return false;
   if (context.dropout || !context.taps.empty()) return false;
   if (!c10::GradMode::is_enabled()) return true;
   const bool of_inputs = std::ranges::any_of(parts(input), [](const at::Tensor* part) {
@@ -98,27 +105,44 @@ struct Replay::Known : torch::CustomClassHolder {
   std::unique_ptr<gpu::Recording> forward, backward;
   std::int64_t passes = 0;  // forward passes so far
 
-  bool is_recorded() const { return forward != nullptr && !refused; }
+  bool is_recorded() const { return forward != nullptr; }
   void record(Network& network);
+
+ private:
+  void refuse();
 };
 
 void Replay::Known::record(Network& network) {
   const at::Device device = input.z.device();
   forward = gpu::record(device, [this, &network] {
     prediction = network.forward(input);
-    output = prediction.detach();
+    // Done again on a processor, it writes where it wrote before, as a GPU does.
+    if (output.defined()) {
+      output.copy_(prediction.detach());
+    } else {
+      output = prediction.detach().clone();
+    }
   });
-  refused = forward == nullptr;
-  if (refused || kind.gradient == nullptr) return;
+  if (forward == nullptr) return refuse();
+  if (kind.gradient == nullptr) return;
   gradient = at::zeros_like(output);
   backward = gpu::record(device, [this, &network] {
     const c10::NoGradGuard no_grad;
     at::Tensor sum = network.parameters().flat_gradient();
     sum.add_(network.parameters().gradient_of(prediction, gradient));
   });
-  refused = backward == nullptr;
+  if (backward == nullptr) return refuse();
   // A graph of autograd that stays would have gradients added on the stream that recorded it.
   if (device.is_cuda()) prediction = at::Tensor();
+}
+
+// Not tried again, and no memory kept for it.
+void Replay::Known::refuse() {
+  refused = true;
+  backward.reset();
+  forward.reset();
+  input = {};
+  prediction = output = gradient = at::Tensor();
 }
 
 namespace {
@@ -152,6 +176,9 @@ class RecordedPass final : public torch::autograd::Function<RecordedPass> {
 };
 
 }  // namespace
+
+WithoutRecordings::WithoutRecordings() { ++forbidden; }
+WithoutRecordings::~WithoutRecordings() { --forbidden; }
 
 Replay::Replay() = default;
 Replay::~Replay() = default;

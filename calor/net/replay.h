@@ -26,7 +26,8 @@ class Replay {
   // between calls, but not move.
   at::Tensor forward(Network& network, const NetworkInput& input, ForwardContext& context);
 
-  // The passes that have recordings, each of other sizes.
+  // The passes that have recordings: four at most, those asked for last, each of other sizes or
+  // precision, with gradients or without.
   std::size_t recordings() const;
 
   struct Known;  // a pass of given sizes
@@ -34,6 +35,15 @@ class Replay {
  private:
   mutable std::mutex mutex_;
   std::vector<c10::intrusive_ptr<Known>> known_;  // the one that was asked last is the last
+};
+
+// While it lives, networks are asked themselves: for whoever wants to see their operators.
+class WithoutRecordings {
+ public:
+  WithoutRecordings();
+  ~WithoutRecordings();
+  WithoutRecordings(const WithoutRecordings&) = delete;
+  WithoutRecordings& operator=(const WithoutRecordings&) = delete;
 };
 
 }  // namespace calor::net

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "calor/net/replay.h"
+
 namespace calor::train {
 
 // One shape of product, and how often it was asked for.
@@ -21,7 +23,9 @@ struct Product {
   double seconds = 0;  // of all of them, alone (time_alone)
 };
 
-// Notes the products that LibTorch's operators do, on any thread, while it lives. One at a time.
+// Notes the products that LibTorch's operators do, on any thread, while it lives; no pass is
+// recorded meanwhile (net/replay.h), or a GPU would do products that no operator asks for. One at a
+// time.
 class ProductRecorder {
  public:
   ProductRecorder();
@@ -34,6 +38,9 @@ class ProductRecorder {
   // The same with seconds: each is repeated alone, on factors of ones of the same sizes, strides,
   // type and device, and the fastest of `repeats` counts. The most expensive first.
   std::vector<Product> time_alone(int repeats = 5);
+
+ private:
+  net::WithoutRecordings operators_are_asked_;
 };
 
 // Bytes read and written a second when `bytes` are copied from one place to another, the fastest of

@@ -9,6 +9,7 @@
 #include "calor/net/chunk_transformer.h"
 #include "calor/net/chunk_unet.h"
 #include "calor/net/kernels/gpu/launch.h"
+#include "calor/net/kernels/gpu/recording.h"
 #include "calor/net/mlp.h"
 #include "calor/net/unet.h"
 #include "tests/support/golden.h"
@@ -252,6 +253,10 @@ TEST(OnGpu, NetworksSayTheSameAsOnAProcessor) {
 
 TEST(OnGpu, Replays) {
   if (no_gpu()) GTEST_SKIP() << "no GPU, or no kernels for one";
+  // What waits for the GPU cannot be recorded; what comes after it can.
+  const auto waiting = [] { at::ones({1}, at::TensorOptions(gpu)).item<float>(); };
+  waiting();
+  EXPECT_EQ(kernels::gpu::record(gpu, waiting), nullptr);
   expect_the_network(gpu);
   expect_the_networks_gradients(gpu);
   expect_a_refusal_of_late_backward_passes(gpu);

@@ -11,6 +11,7 @@
 #include "calor/data/dequantise.h"
 #include "calor/flow/model_file.h"
 #include "calor/io/atomic_file.h"
+#include "calor/net/kernels/gpu/launch.h"
 #include "calor/solve/blurred_start.h"
 #include "calor/solve/generate.h"
 #include "tests/support/folder.h"
@@ -100,6 +101,48 @@ TEST(Trainer, ResumesBitForBit) {
             bytes_of(resumed.path() / "checkpoints/0000000009/optimiser.safetensors"));
   EXPECT_EQ(bytes_of(whole.path() / "checkpoints/0000000009/averages.safetensors"),
             bytes_of(resumed.path() / "checkpoints/0000000009/averages.safetensors"));
+}
+
+// A GPU's training runs recorded passes; here a processor does the recorded work again. The same
+// weights, in one batch and in micro-batches; where dropout or taps are asked for nothing is
+// recorded.
+TEST(Trainer, RecordedPassesTrainTheSame) {
+  const net::kernels::gpu::TasksOnProcessor tasks;
+  for (const std::int64_t micro_batch : {0, 4}) {
+    RunConfig config = tiny(4);
+    config.model.net.dropout = 0;
+    config.model.objective.layer_sync = 0;
+    config.train.parts = 1;
+    config.train.micro_batch = micro_batch;
+    const auto trained = [&](const RunConfig& own, std::size_t recordings) {
+      const Folder folder;
+      Losses losses;
+      const auto data = data_of(some_pictures());
+      flow::Flow flow(own.model, data.train->spec(), at::kCPU);
+      StageTrainer trainer(own, flow,
+                           {.stage = 0,
+                            .set = data.train,
+                            .validation = nullptr,
+                            .folder = folder.path(),
+                            .warm_start = {},
+                            .publish = {}},
+                           losses);
+      trainer.run();
+      EXPECT_EQ(flow.stage(0).replay().recordings(), recordings);
+      return flow.stage(0).network().parameters().flat().clone();
+    };
+    const at::Tensor recorded = trained(config, 1);
+    {
+      const net::WithoutRecordings off;
+      EXPECT_TRUE(at::allclose(recorded, trained(config, 0), 1e-5, 1e-6));
+    }
+    RunConfig dropping = config;
+    dropping.model.net.dropout = 0.1;
+    trained(dropping, 0);
+    RunConfig tapping = config;
+    tapping.model.objective.layer_sync = 0.1;
+    trained(tapping, 0);
+  }
 }
 
 // The noise of dequantised pictures belongs to the position in the run, too; and the model file

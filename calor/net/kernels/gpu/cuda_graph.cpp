@@ -34,30 +34,53 @@ class CudaGraph final : public Recording {
   at::cuda::CUDAGraph graph;
 };
 
+// A capture that failed has not let go of its memory: what it had begun is ended, and what fails in
+// doing so had ended before.
+void let_go(c10::DeviceIndex device, const at::cuda::MempoolId_t& pool) {
+  const auto tried = [](const auto& what) {
+    try {
+      what();
+    } catch (const std::exception&) {
+      cudaGetLastError();
+    }
+  };
+  namespace allocator = c10::cuda::CUDACachingAllocator;
+  tried([&] { allocator::get()->endAllocateToPool(device, pool); });
+  tried([&] { allocator::get()->releasePool(device, pool); });
+  tried([&] { allocator::emptyCache(); });
+}
+
 }  // namespace
 
 std::unique_ptr<Recording> record_cuda_graph(const std::function<void()>& work) {
+  static std::mutex one_at_a_time;  // all record on one stream
+  const std::scoped_lock lock(one_at_a_time);
+  const c10::DeviceIndex device = c10::cuda::current_device();
+  const auto pool = at::cuda::graph_pool_handle();
   auto recording = std::make_unique<CudaGraph>();
-  c10::cuda::device_synchronize();
-  // What was in use until now would stay reserved beside what the recording reserves.
-  c10::cuda::CUDACachingAllocator::emptyCache();
-  const c10::cuda::CUDAStreamGuard aside(stream_for_recording());
-  // What other threads do meanwhile is theirs.
-  recording->graph.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
+  bool begun = false;
   bool recorded = true;
+  const c10::cuda::CUDAStreamGuard aside(stream_for_recording());
   try {
+    c10::cuda::device_synchronize();
+    // What was in use until now would stay reserved beside what the recording reserves.
+    c10::cuda::CUDACachingAllocator::emptyCache();
+    // What other threads do meanwhile is theirs.
+    recording->graph.capture_begin(pool, cudaStreamCaptureModeThreadLocal);
+    begun = true;
     work();
   } catch (const std::exception&) {
     recorded = false;
   }
   try {
-    recording->graph.capture_end();
+    if (begun) recording->graph.capture_end();
   } catch (const std::exception&) {
     recorded = false;
   }
+  if (recorded) return recording;
   cudaGetLastError();  // forgets what failed; whoever asked goes on without a recording
-  if (!recorded) return nullptr;
-  return recording;
+  if (begun) let_go(device, pool);
+  return nullptr;
 }
 
 }  // namespace calor::net::kernels::gpu
