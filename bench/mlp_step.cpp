@@ -22,6 +22,7 @@
 #include <functional>
 
 #include "bench/check_file.h"
+#include "bench/choices.h"
 #include "bench/roof.h"
 #include "calor/core/device.h"
 #include "calor/net/mlp.h"
@@ -162,10 +163,7 @@ void write_check(const Case& item, const std::string& path) {
 
 int run(const Settings& settings) {
   if (settings.threads > 0) at::set_num_threads(settings.threads);
-  const net::Products products = settings.products == "onednn"     ? net::Products::onednn
-                                 : settings.products == "standard" ? net::Products::standard
-                                                                   : net::Products::automatic;
-  const net::Products resolved = net::resolve(products);
+  const net::Products resolved = net::resolve(bench::products_of(settings.products));
   net::use(resolved);
   for (const auto& item : cases) {
     if (!settings.only_case.empty() && settings.only_case != item.name) continue;

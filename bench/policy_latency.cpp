@@ -21,6 +21,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "bench/choices.h"
 #include "calor/core/device.h"
 #include "calor/core/error.h"
 #include "calor/io/npy.h"
@@ -154,9 +155,7 @@ int main(int argc, char** argv) try {
       ->capture_default_str();
   program.add_option("--weights", weights, "FILE.npz: write weights, input and output, no timing");
   CLI11_PARSE(program, argc, argv);
-  const auto policy = published_policy(precision == "fp32"   ? calor::net::Precision::fp32
-                                       : precision == "bf16" ? calor::net::Precision::bf16
-                                                             : calor::net::Precision::automatic);
+  const auto policy = published_policy(calor::bench::precision_of(precision));
   if (!weights.empty()) {
     write_weights(*policy, weights);
     return 0;

@@ -1,9 +1,8 @@
 // The time of one guided evaluation while sampling pictures by an image transformer (train_step.cpp
 // says which), the conditional and the unconditional half in one batch.
 //
-//     build/bench/sampling [--model p1|b16] [--precision fp32|bf16] [--device cpu|cuda] [--batch
-//     16]
-//                          [--steps 8] [--solver spectral-2m]
+//     build/bench/sampling [--model p1|b16] [--precision fp32|bf16] [--device cpu|cuda]
+//                          [--batch 16] [--steps 8] [--solver spectral-2m]
 //
 // Prints a line "evaluation SECONDS": the whole of sampling, its solver included, over the number
 // of evaluations; and "products SECONDS", an evaluation's products alone.
@@ -13,11 +12,11 @@
 #include <chrono>
 #include <cstdio>
 
+#include "bench/choices.h"
 #include "bench/picture_step.h"
 #include "bench/roof.h"
 #include "calor/core/device.h"
 #include "calor/core/error.h"
-#include "calor/net/precision.h"
 #include "calor/solve/generate.h"
 
 namespace {
@@ -33,9 +32,8 @@ int run(const Arguments& a) {
   net::use(net::Products::automatic);
   const at::Device device = parse_device(a.device);
   const bench::PictureModel& model = bench::picture_model(a.model);
-  const auto flow = bench::ready_flow(
-      bench::options_of(model), bench::pictures_of(3, model.side),
-      a.precision == "bf16" ? net::Precision::bf16 : net::Precision::fp32, device);
+  const auto flow = bench::ready_flow(bench::options_of(model), bench::pictures_of(3, model.side),
+                                      bench::precision_of(a.precision), device);
   solve::GenerateOptions options;
   config::Options declared;
   options.declare(declared);

@@ -23,6 +23,7 @@
 #include <functional>
 #include <numbers>
 
+#include "bench/choices.h"
 #include "calor/core/device.h"
 #include "calor/core/error.h"
 #include "calor/flow/flow.h"
@@ -187,10 +188,7 @@ Result score_all(const flow::Flow& flow, const at::Tensor& rows, const solve::Od
 }
 
 int measure(const Settings& settings) {
-  const net::Products products = settings.products == "onednn"     ? net::Products::onednn
-                                 : settings.products == "standard" ? net::Products::standard
-                                                                   : net::Products::automatic;
-  net::use(products);
+  net::use(bench::products_of(settings.products));
   const io::TensorFile file = io::read_safetensors(settings.file);
   flow::Flow flow(options(), items(), at::kCPU);
   net::Parameters& parameters = flow.stage(0).network().parameters();

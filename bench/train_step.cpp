@@ -19,11 +19,11 @@
 #include <functional>
 #include <string>
 
+#include "bench/choices.h"
 #include "bench/picture_step.h"
 #include "bench/roof.h"
 #include "calor/core/device.h"
 #include "calor/core/error.h"
-#include "calor/net/precision.h"
 #include "calor/train/kernel_clock.h"
 
 namespace {
@@ -70,19 +70,14 @@ double time_steps(int steps, const std::function<void()>& step) {
 }
 
 int run(const Arguments& a) {
-  const net::Products products = a.products == "onednn" ? net::Products::onednn
-                                 : a.products == "standard"
-                                     ? net::Products::standard
-                                     : net::resolve(net::Products::automatic);
+  const net::Products products = net::resolve(bench::products_of(a.products));
   net::use(products);
   const at::Device device = parse_device(a.device);
   const bench::PictureModel& model = bench::picture_model(a.model);
   const data::ItemSpec pictures = bench::pictures_of(3, model.side);
   flow::ModelOptions options = bench::options_of(model);
   options.path.kind = path::PathKind::linear;
-  flow::Flow flow = bench::ready_flow(
-      options, pictures, a.precision == "bf16" ? net::Precision::bf16 : net::Precision::fp32,
-      device);
+  flow::Flow flow = bench::ready_flow(options, pictures, bench::precision_of(a.precision), device);
   const at::Tensor weights = flow.stage(0).network().parameters().flat();
   auto state = train::OptimiserState::start(weights);
   const bench::Example example = bench::random_example(model.batch, pictures, device);

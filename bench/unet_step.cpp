@@ -21,11 +21,11 @@
 #include <ctime>
 
 #include "bench/check_file.h"
+#include "bench/choices.h"
 #include "bench/picture_step.h"
 #include "bench/roof.h"
 #include "calor/core/device.h"
 #include "calor/core/error.h"
-#include "calor/net/precision.h"
 
 namespace {
 
@@ -114,8 +114,7 @@ int main(int argc, char** argv) try {
       *std::ranges::find_if(all, [&](const Size& each) { return size_name == each.name; });
   settings.insert(settings.begin(), size.settings.begin(), size.settings.end());
   const data::ItemSpec pictures = bench::pictures_of(size.channels, size.side);
-  flow::Flow flow = make_flow(settings, pictures,
-                              precision == "bf16" ? net::Precision::bf16 : net::Precision::fp32);
+  flow::Flow flow = make_flow(settings, pictures, bench::precision_of(precision));
   if (!check.empty()) {
     write_check(flow, bench::random_example(4, pictures), check);
     return 0;

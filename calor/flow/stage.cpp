@@ -137,13 +137,10 @@ net::Divergence Stage::with_trace(const at::Tensor& z, const at::Tensor& t,
   return network_->forward_with_divergence(input(z, t, given));
 }
 
-at::Tensor Stage::towards_data(const at::Tensor& said) const {
-  return step_ && predicts_velocity() ? -said : said;
-}
-
 at::Tensor Stage::predict(const at::Tensor& z, const at::Tensor& t, const Given& given,
                           net::ForwardContext& context) const {
-  return towards_data(replay_->forward(*network_, input(z, t, given), context));
+  const at::Tensor out = replay_->forward(*network_, input(z, t, given), context);
+  return step_ && predicts_velocity() ? -out : out;
 }
 
 at::Tensor Stage::predict(const at::Tensor& z, const at::Tensor& t, const Given& given) const {

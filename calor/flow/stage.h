@@ -91,7 +91,6 @@ class Stage {
 
  private:
   net::NetworkInput input(const at::Tensor& z, const at::Tensor& t, const Given& given) const;
-  at::Tensor towards_data(const at::Tensor& said) const;
   at::Tensor guided(const at::Tensor& z, const at::Tensor& t, const Given& given, double weight,
                     bool as_clean) const;
 

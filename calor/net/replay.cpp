@@ -204,7 +204,7 @@ at::Tensor Replay::forward(Network& network, const NetworkInput& input, ForwardC
   std::rotate(place, place + 1, known_.end());
   const c10::intrusive_ptr<Known> known = known_.back();
   const c10::DeviceGuard guard(input.z.device());
-  if (known->forward == nullptr && !known->refused) {
+  if (!known->is_recorded() && !known->refused) {
     known->input = copied(input);
     known->record(network);
   }

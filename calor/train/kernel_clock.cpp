@@ -2,8 +2,6 @@
 
 #include <torch/csrc/autograd/profiler_kineto.h>
 
-#include <algorithm>
-#include <functional>
 #include <map>
 #include <set>
 
@@ -36,13 +34,7 @@ std::vector<OperatorTime> KernelClock::times() {
     ++time.count;
     time.seconds += 1e-9 * static_cast<double>(event.durationNs());
   }
-  std::vector<OperatorTime> all;
-  for (const auto& [name, time] : by_name) {
-    all.push_back(time);
-    all.back().name = name;
-  }
-  std::ranges::sort(all, std::greater(), &OperatorTime::seconds);
-  return all;
+  return longest_first(by_name);
 }
 
 }  // namespace calor::train

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 
@@ -50,6 +49,16 @@ void on_end(const at::RecordFunction& function, at::ObserverContext* context) {
 
 }  // namespace
 
+std::vector<OperatorTime> longest_first(const std::map<std::string, OperatorTime>& by_name) {
+  std::vector<OperatorTime> all;
+  for (const auto& [name, time] : by_name) {
+    all.push_back(time);
+    all.back().name = name;
+  }
+  std::ranges::sort(all, std::greater(), &OperatorTime::seconds);
+  return all;
+}
+
 OperatorClock::OperatorClock() {
   sums = new Sums;
   handle = at::addGlobalCallback(
@@ -65,13 +74,7 @@ OperatorClock::~OperatorClock() {
 
 std::vector<OperatorTime> OperatorClock::times() const {
   const std::lock_guard lock(sums->mutex);
-  std::vector<OperatorTime> all;
-  for (const auto& [name, time] : sums->by_name) {
-    all.push_back(time);
-    all.back().name = name;
-  }
-  std::ranges::sort(all, std::greater(), &OperatorTime::seconds);
-  return all;
+  return longest_first(sums->by_name);
 }
 
 }  // namespace calor::train

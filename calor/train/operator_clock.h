@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,9 @@ struct OperatorTime {
   std::int64_t count = 0;
   double seconds = 0;  // without those of the operators that it called
 };
+
+// Under their names, the longest first.
+std::vector<OperatorTime> longest_first(const std::map<std::string, OperatorTime>& by_name);
 
 // Counts on any thread, while it lives. One at a time. Costs about a microsecond an operator.
 class OperatorClock {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "calor/core/error.h"
+#include "tests/support/drawn.h"
 #include "tests/support/golden.h"
 
 namespace calor::net {
@@ -81,13 +82,7 @@ NetworkInput some_input(const PictureShape& shape) {
 
 std::unique_ptr<Network> drawn(const JitOptions& options, const PictureShape& shape) {
   auto network = make_jit(options, shape);
-  network->parameters().initialise(random_key(0, RandomUse::test));
-  // Away from the zero initialisation, so that every part matters.
-  for (const auto& [name, tensor] : network->parameters().named()) {
-    if (tensor.is_floating_point()) {
-      tensor.add_(at::randn(tensor.sizes(), at::detail::createCPUGenerator(tensor.numel())), 0.05);
-    }
-  }
+  test::draw_and_move(*network, 0.05);
   network->parameters().flatten(at::kCPU);
   return network;
 }

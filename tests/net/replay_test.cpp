@@ -12,6 +12,7 @@
 #include "calor/net/kernels/gpu/recording.h"
 #include "calor/net/mlp.h"
 #include "calor/net/unet.h"
+#include "tests/support/drawn.h"
 #include "tests/support/golden.h"
 #include "tests/support/mlp.h"
 
@@ -49,13 +50,9 @@ std::vector<Case> cases() {
   };
 }
 
-// Every weight moved away from where it starts, so that every part matters.
 std::unique_ptr<Network> drawn(const Case& about, at::Device device) {
   auto network = about.make();
-  network->parameters().initialise(random_key(0, RandomUse::test));
-  for (const auto& [name, tensor] : network->parameters().named()) {
-    tensor.add_(at::randn(tensor.sizes(), at::detail::createCPUGenerator(tensor.numel())), 0.1);
-  }
+  test::draw_and_move(*network, 0.1);
   network->parameters().flatten(device);
   network->parameters().allocate_gradient();
   return network;

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "calor/net/mlp.h"
+#include "tests/support/drawn.h"
 
 namespace calor::test {
 
@@ -17,16 +18,12 @@ inline net::PictureShape rows_of(std::int64_t d, std::int64_t classes = 0) {
   return {.channels = d, .height = 1, .width = 1, .classes = classes};
 }
 
-// Drawn, and moved away from zero initialisations, so that every part matters.
 inline std::unique_ptr<net::Network> drawn(const net::MlpOptions& options,
                                            const net::PictureShape& shape,
                                            std::int64_t condition = 0,
                                            at::ScalarType type = at::kDouble) {
   auto network = net::make_mlp(options, shape, condition);
-  network->parameters().initialise(random_key(0, RandomUse::test));
-  for (const auto& [name, tensor] : network->parameters().named()) {
-    tensor.add_(at::randn(tensor.sizes(), at::detail::createCPUGenerator(tensor.numel())), 0.1);
-  }
+  draw_and_move(*network, 0.1);
   network->parameters().flatten(at::kCPU, type);
   network->parameters().allocate_gradient();
   return network;
