@@ -10,6 +10,7 @@
 #include "app/child_processes.h"
 #include "app/command.h"
 #include "app/experiment_budget.h"
+#include "app/experiment_trainings.h"
 #include "app/run_lock.h"
 #include "app/static_answers.h"
 #include "calor/config/presets.h"
@@ -27,7 +28,8 @@ namespace fs = std::filesystem;
 
 struct ExperimentArguments {
   std::string source, folder;
-  double budget = 0;  // minutes of training in all; 0: the experiment's own steps
+  std::vector<std::string> settings;  // of every training
+  double budget = 0;                  // minutes of training in all; 0: the experiment's own steps
   std::int64_t seeds = 0, at_once = 1;
   bool plan_only = false;
   Machine machine;
@@ -71,8 +73,8 @@ Request read_request(const ExperimentArguments& a) {
 
 // What was settled when the experiment began, and holds for all of it.
 struct Settled {
-  std::int64_t seeds = 1;
-  double budget = 0, scale = 1;
+  experiment::Choices choices;
+  double budget = 0;
 };
 
 std::optional<Settled> stored_settings(const fs::path& folder) {
@@ -80,30 +82,47 @@ std::optional<Settled> stored_settings(const fs::path& folder) {
   const fs::path file = folder / "plan.json";
   if (!fs::exists(file, ignored)) return {};
   const auto json = nlohmann::json::parse(io::read_text(file), nullptr, false);
-  if (!json.is_object() || !json.contains("seeds") || !json["seeds"].is_number_integer() ||
-      !json.contains("scale") || !json["scale"].is_number() || !json.contains("budget_minutes") ||
-      !json["budget_minutes"].is_number()) {
+  try {
+    return Settled{.choices = {.seeds = json.at("seeds").get<std::int64_t>(),
+                               .scale = json.at("scale").get<double>(),
+                               .settings = json.value("settings", std::vector<std::string>())},
+                   .budget = json.at("budget_minutes").get<double>()};
+  } catch (const nlohmann::json::exception&) {
     throw Error("a plan.json that an experiment has written", file.string() + ": damaged",
-                "remove the file, and say --budget as before");
+                "remove the file, and say --budget and the settings as before");
   }
-  return Settled{.seeds = json["seeds"], .budget = json["budget_minutes"], .scale = json["scale"]};
 }
 
-Settled settle(const Globals& globals, const ExperimentArguments& a, const Request& request,
+void store_settings(const fs::path& folder, const Settled& settled) {
+  const nlohmann::ordered_json kept{{"seeds", settled.choices.seeds},
+                                    {"budget_minutes", settled.budget},
+                                    {"scale", settled.choices.scale},
+                                    {"settings", settled.choices.settings}};
+  io::write_file_atomically(folder / "plan.json", kept.dump(2) + "\n");
+}
+
+[[noreturn]] void refuse_change(const std::string& what, const Request& request,
+                                const std::string& found) {
+  throw usage_error(fmt::format("{} as when {} began", what, request.folder.string()), found,
+                    "go on without that, or name another folder with --run");
+}
+
+// What the folder began with; what a new one begins with, before its budget is known.
+Settled chosen(const ExperimentArguments& a, const Request& request,
                const experiment::Experiment& experiment) {
   const auto stored = stored_settings(request.folder);
-  Settled settled = stored.value_or(Settled{.seeds = experiment.seeds});
-  if (a.seeds > 0) settled.seeds = a.seeds;
-  if (stored && a.budget > 0 && a.budget != stored->budget) {
-    throw usage_error(fmt::format("--budget as it was when {} began", request.folder.string()),
-                      fmt::format("{} minutes, not {}", a.budget, stored->budget),
-                      "leave --budget out, or name another folder with --run");
+  Settled settled = stored.value_or(
+      Settled{.choices = {.seeds = experiment.seeds, .scale = 1, .settings = a.settings},
+              .budget = a.budget});
+  if (a.seeds > 0) settled.choices.seeds = a.seeds;
+  if (a.budget > 0 && a.budget != settled.budget) {
+    refuse_change("--budget", request, fmt::format("{} minutes, not {}", a.budget, settled.budget));
   }
-  if (!stored && a.budget > 0) {
-    settled.budget = a.budget;
-    const auto plan = experiment::plan_of(experiment, request.folder, settled.seeds, 1);
-    settled.scale = scale_for_budget(globals, plan, request.folder, a.budget * 60, a.machine.device,
-                                     a.machine.threads, a.at_once);
+  if (!a.settings.empty() && a.settings != settled.choices.settings) {
+    const auto& had = settled.choices.settings;
+    refuse_change("the settings of all trainings", request,
+                  fmt::format("{}, not {}", fmt::join(a.settings, " "),
+                              had.empty() ? "none" : fmt::to_string(fmt::join(had, " "))));
   }
   return settled;
 }
@@ -263,22 +282,24 @@ nlohmann::ordered_json show_plan(const Globals& globals, const experiment::Plan&
 
 nlohmann::ordered_json run_experiment(const Globals& globals, const ExperimentArguments& a) {
   const Request request = read_request(a);
-  const auto experiment = experiment::parse_experiment(request.text, request.name, a.source);
-  if (a.plan_only) {
-    const auto stored = stored_settings(request.folder);
-    const std::int64_t seeds = a.seeds > 0 ? a.seeds : stored ? stored->seeds : experiment.seeds;
-    return show_plan(globals, experiment::plan_of(experiment, request.folder, seeds,
-                                                  stored ? stored->scale : 1));
-  }
+  auto experiment = experiment::parse_experiment(request.text, request.name, a.source);
+  Settled settled = chosen(a, request, experiment);
+  auto plan = experiment::plan_of(experiment, request.folder, settled.choices);
+  check_trainings(plan);
+  if (a.plan_only) return show_plan(globals, plan);
   for (const char* part : {"runs", "results", "logs"}) io::make_folder(request.folder / part);
   const RunLock lock(request.folder, RunLock::Kind::whole_run);
   const InterruptGuard guard;
-  const Settled settled = settle(globals, a, request, experiment);
-  const auto plan = experiment::plan_of(experiment, request.folder, settled.seeds, settled.scale);
+  if (settled.budget > 0 && !stored_settings(request.folder)) {
+    settled.choices.scale = scale_for_budget(globals, plan, request.folder, settled.budget * 60,
+                                             a.machine.device, a.machine.threads, a.at_once);
+    plan = experiment::plan_of(experiment, request.folder, settled.choices);
+  }
   io::write_file_atomically(request.folder / "experiment.toml", request.text);
-  const nlohmann::ordered_json kept{
-      {"seeds", settled.seeds}, {"budget_minutes", settled.budget}, {"scale", settled.scale}};
-  io::write_file_atomically(request.folder / "plan.json", kept.dump(2) + "\n");
+  store_settings(request.folder, settled);
+  if (const auto& settings = settled.choices.settings; !settings.empty()) {
+    experiment.text += fmt::format(" Here every training has {}.", fmt::join(settings, " "));
+  }
   Execution execution(globals, a, experiment, plan, request.folder);
   execution.run();
   const auto table = execution.write_answer();
@@ -295,8 +316,9 @@ nlohmann::ordered_json run_experiment(const Globals& globals, const ExperimentAr
   return {{"experiment", request.name},
           {"folder", request.folder.string()},
           {"outcome", execution.finished() ? "finished" : "interrupted"},
-          {"seeds", settled.seeds},
-          {"scale", settled.scale},
+          {"seeds", settled.choices.seeds},
+          {"scale", settled.choices.scale},
+          {"settings", settled.choices.settings},
           {"page", page},
           {"rows", experiment::json(table)}};
 }
@@ -312,8 +334,12 @@ void add_experiment(CLI::App& program, Globals& globals) {
       "  calor experiment                            what experiments there are\n"
       "  calor experiment samplers --budget 30\n"
       "  calor experiment stages --seeds 3 --at-once 2 --threads 1\n"
+      "  calor experiment samplers photos/ data.size=32 --run mine   the same question of other "
+      "data\n"
       "  calor experiment mine.toml --plan           the commands it would run");
   command.add_option("source", a.source, "named experiment, TOML file, or an experiment's folder");
+  command.add_option("settings", a.settings,
+                     "key=value settings of every training, over its own; a path: the data");
   command
       .add_option("--budget", a.budget,
                   "minutes of training in all: scales every number of steps alike, by a trial of "

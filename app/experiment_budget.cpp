@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "app/child_processes.h"
-#include "app/train_request.h"
+#include "app/experiment_trainings.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
 #include "calor/experiment/budget.h"
@@ -37,14 +37,6 @@ std::vector<std::string> kind_of(const std::vector<std::string>& words) {
     }
   }
   return kind;
-}
-
-train::RunConfig config_of(const std::vector<std::string>& words) {
-  std::vector<std::string> settings;
-  for (std::size_t i = 2; i < words.size() && !words[i].starts_with("--"); ++i) {
-    settings.push_back(words[i]);
-  }
-  return read_train_request(words.at(1), settings, "").config;
 }
 
 // A kind of training, and how it is tried: as many at once as are going to be.
@@ -120,12 +112,11 @@ double scale_for_budget(const Globals& globals, const experiment::Plan& plan,
                         const std::string& device, int threads, std::int64_t at_once) {
   std::map<std::vector<std::string>, experiment::Cost> costs;
   std::vector<experiment::Training> trainings;
-  const auto is_training = [](const experiment::Job& job) { return job.words.front() == "train"; };
   const auto together =
       std::min<std::int64_t>(at_once, std::ranges::count_if(plan.jobs, is_training));
   for (const auto& job : plan.jobs) {
     if (!is_training(job)) continue;
-    const auto config = config_of(job.words);
+    const auto config = read_train_request(training_request(job)).config;
     const bool chain = config.model.stages.is_chain();
     const auto kind = kind_of(job.words);
     if (!costs.contains(kind)) {

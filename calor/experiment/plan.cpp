@@ -216,21 +216,24 @@ std::vector<std::string> words_of(const std::string& text) {
   return words;
 }
 
-Plan plan_of(const Experiment& experiment, const std::filesystem::path& folder, std::int64_t seeds,
-             double scale) {
+Plan plan_of(const Experiment& experiment, const std::filesystem::path& folder,
+             const Choices& choices) {
   Plan plan;
   Jobs jobs(plan.jobs);
   for (const auto& levels : combinations(experiment)) {
     Row row{.levels = levels, .measured_by = {}};
-    for (std::int64_t seed = 0; seed < seeds; ++seed) {
+    for (std::int64_t seed = 0; seed < choices.seeds; ++seed) {
       Scope scope{.experiment = experiment,
                   .levels = levels,
                   .runs = folder / "runs",
                   .seed = seed,
-                  .scale = scale};
+                  .scale = choices.scale};
       for (const auto& making : experiment.makings) {
         auto words = words_for(scope, making.command);
         require_command(scope, words, makers, making.command);
+        if (words.front() == "train") {
+          words.insert(words.end(), choices.settings.begin(), choices.settings.end());
+        }
         scope.by_level = true;
         const std::string name = plain(filled(scope, making.run, making.run));
         scope.by_level = false;

@@ -30,6 +30,13 @@ struct Plan {
   std::vector<Row> rows;
 };
 
+// What is chosen when an experiment is run.
+struct Choices {
+  std::int64_t seeds = 1;             // trainings of each model, seeds 0, 1, ...
+  double scale = 1;                   // of all numbers of training steps
+  std::vector<std::string> settings;  // words after every training's own, which they overrule
+};
+
 // Templates are split into words at spaces ('...' and "..." hold one together); then in each word
 // {seed}, {run} (the folder that the row's last making names), {runs} (where all are), {steps:N} (N
 // training steps, times `scale`, at least 1) and {FACTOR} are replaced. A word that is nothing but
@@ -37,8 +44,8 @@ struct Plan {
 // in the names of run folders, {FACTOR} is the level's name. Commands with the same words are one
 // job. UsageError where a template holds another name in braces, or its first word is no command
 // that makes, or measures.
-Plan plan_of(const Experiment& experiment, const std::filesystem::path& folder, std::int64_t seeds,
-             double scale);
+Plan plan_of(const Experiment& experiment, const std::filesystem::path& folder,
+             const Choices& choices);
 
 // The words of a template or a value, as above.
 std::vector<std::string> words_of(const std::string& text);

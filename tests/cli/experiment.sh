@@ -63,8 +63,21 @@ sed 's/levels/levls/' grid.toml >bad.toml
 expect 2 "bad.toml" "$CALOR" experiment bad.toml
 sed 's/{width}/{wdth}/' grid.toml >bad.toml
 expect 2 "wdth" "$CALOR" experiment bad.toml
+# What no training could take shows before anything is trained.
 sed 's/fm-rose/fm-nose/' grid.toml >bad.toml
-expect 1 "w8-0" "$CALOR" experiment bad.toml --quiet
+expect 2 "did you mean 'fm-rose'" "$CALOR" experiment bad.toml --quiet
+expect 2 "mlp.width" "$CALOR" experiment grid.toml mlp.widht=3 --run settings
+[[ ! -e experiments/bad && ! -e settings ]] || fail "folders of experiments that cannot be"
+# A training that fails does not keep the others from their answers.
+expect 1 "w8-0" "$CALOR" experiment grid.toml no-such.npy --run settings --quiet
+# The same question of other data: settings of every training, kept for as long as the folder is.
+"$CALOR" experiment grid.toml data.source=pinwheel --threads 1 --run pinwheel --quiet >/dev/null || fail "settings"
+grep -q 'data.source=pinwheel --run pinwheel/runs/w16-0' pinwheel/index.html || fail "settings of every training"
+grep -q 'Here every training has data.source=pinwheel' pinwheel/index.html || fail "settings on the page"
+cmp -s pinwheel/table.md before.md && fail "another set, and the same table"
+"$CALOR" experiment pinwheel --seeds 1 --quiet >/dev/null || fail "the same again without its settings"
+grep -q 'data.source=pinwheel' pinwheel/plan.json || fail "settings are kept: $(cat pinwheel/plan.json)"
+expect 2 "not data.source=pinwheel" "$CALOR" experiment grid.toml data.source=two-moons --run pinwheel
 echo '{' >quick/plan.json
 expect 1 "damaged" "$CALOR" experiment grid.toml --run quick
 # Points in a plane of more dimensions are compared in the plane.

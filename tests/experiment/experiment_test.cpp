@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "calor/config/presets.h"
@@ -44,8 +45,10 @@ y = "distance"
 by = ["path"]
 )";
 
-Plan plan_for(const std::string& toml, std::int64_t seeds = 2, double scale = 1) {
-  return plan_of(parse_experiment(toml, "grid", "grid.toml"), "out", seeds, scale);
+Plan plan_for(const std::string& toml, std::int64_t seeds = 2, double scale = 1,
+              std::vector<std::string> settings = {}) {
+  return plan_of(parse_experiment(toml, "grid", "grid.toml"), "out",
+                 {.seeds = seeds, .scale = scale, .settings = std::move(settings)});
 }
 
 std::string with(const std::string& from, const std::string& to) {
@@ -80,6 +83,20 @@ TEST(Experiment, ScalesStepsAndNothingElse) {
   EXPECT_EQ(plan_for(grid, 1, 1e-9).jobs[0].words[3], "train.steps=1");
 }
 
+TEST(Experiment, PutsSettingsBehindEveryTrainingsOwn) {
+  const Plan plan = plan_for(grid, 1, 1, {"data.source=mnist", "photos/"});
+  EXPECT_EQ(plan.jobs.size(), plan_for(grid, 1).jobs.size());
+  for (const Job& job : plan.jobs) {
+    if (job.words.front() == "train") {
+      const std::vector<std::string> end(job.words.end() - 5, job.words.end());
+      EXPECT_EQ(end, (std::vector<std::string>{"train.seed=0", "data.source=mnist", "photos/",
+                                               "--run", job.run.string()}));
+    } else {
+      EXPECT_EQ(std::ranges::count(job.words, "photos/"), 0);
+    }
+  }
+}
+
 TEST(Experiment, RefusesWhatMeansNothing) {
   EXPECT_THROW(plan_for(with("{path} train.steps", "{paht} train.steps")), Error);
   EXPECT_THROW(plan_for(with("train jit-glyphs", "rm jit-glyphs")), Error);
@@ -110,7 +127,7 @@ TEST(Experiment, ErrorsNameTheFileAndTheKey) {
 TEST(Experiment, GathersAnswersIntoATable) {
   const test::Folder folder;
   const Experiment experiment = parse_experiment(grid, "grid", "grid.toml");
-  const Plan plan = plan_of(experiment, folder.path(), 2, 1);
+  const Plan plan = plan_of(experiment, folder.path(), {.seeds = 2, .scale = 1, .settings = {}});
   io::make_folder(folder.path() / "results");
   const auto answer = [](double distance) {
     return nlohmann::ordered_json{{"features", {{"distance", distance}}}};
@@ -156,7 +173,8 @@ TEST(Experiment, EveryNamedOneHasAPlan) {
     SCOPED_TRACE(std::string(name));
     const Experiment experiment =
         parse_experiment(text, std::string(name), std::string(name) + ".toml");
-    const Plan plan = plan_of(experiment, "out", experiment.seeds, 1);
+    const Plan plan =
+        plan_of(experiment, "out", {.seeds = experiment.seeds, .scale = 1, .settings = {}});
     EXPECT_FALSE(plan.rows.empty());
     EXPECT_FALSE(config::preset_summary(text).empty());
     for (const auto& job : plan.jobs) {

@@ -1,0 +1,19 @@
+// The trainings among an experiment's commands, and what they ask for.
+#pragma once
+
+#include "app/train_request.h"
+#include "calor/experiment/plan.h"
+
+namespace calor::app {
+
+bool is_training(const experiment::Job& job);
+
+// What a training asks for: its source, and its settings up to the first flag. UsageError where it
+// names no source.
+RequestText training_request(const experiment::Job& job);
+
+// UsageError where a training has a preset, a key or a value that there is not, so that it shows
+// before anything is trained.
+void check_trainings(const experiment::Plan& plan);
+
+}  // namespace calor::app
