@@ -3,19 +3,25 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <ctime>
 #include <map>
+#include <string>
+#include <utility>
 
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
 
 namespace calor::app {
 namespace {
+
+constexpr const char* parent_variable = "CALOR_PARENT_PROCESS";
 
 // What posix_spawn is to do with the child before it begins.
 class Start {
@@ -64,6 +70,7 @@ class Start {
 pid_t start(const ChildProcess& child) {
   std::vector<std::string> words{std::filesystem::read_symlink("/proc/self/exe").string()};
   words.insert(words.end(), child.arguments.begin(), child.arguments.end());
+  setenv(parent_variable, std::to_string(getpid()).c_str(), /*overwrite=*/1);
   return Start(child).run(std::move(words));
 }
 
@@ -74,38 +81,83 @@ void wait_a_little() {
   nanosleep(&pause, nullptr);
 }
 
+// The processes that run, and what each is told and asked.
+class Children {
+ public:
+  Children(const std::function<std::optional<ChildProcess>()>& next,
+           const std::function<void(std::size_t, int)>& ended)
+      : next_(next), ended_(ended) {}
+
+  void run(std::int64_t at_once) {
+    while (true) {
+      if (interrupted() && !told_) stop();
+      const bool room = static_cast<std::int64_t>(running_.size()) < at_once;
+      if (room && !told_ && !asked_ && begin_next()) continue;
+      if (running_.empty()) return;
+      if (const auto end = wait_for_one(WNOHANG)) {
+        ended_(end->first, end->second);
+        asked_ = false;
+      } else {
+        wait_a_little();
+      }
+    }
+  }
+
+  void stop() {
+    for (const auto& [pid, id] : running_) kill(pid, SIGTERM);
+    told_ = true;
+  }
+
+  void stop_and_wait() {
+    stop();
+    while (!running_.empty()) wait_for_one(0);
+  }
+
+ private:
+  bool begin_next() {
+    const auto child = next_();
+    asked_ = !child;
+    if (child) running_[start(*child)] = child->id;
+    return child.has_value();
+  }
+
+  std::optional<std::pair<std::size_t, int>> wait_for_one(int how) {
+    int raw = 0;
+    const pid_t pid = waitpid(-1, &raw, how);
+    if (pid < 0 && errno == ECHILD) running_.clear();
+    const auto found = running_.find(pid);
+    if (found == running_.end()) return {};
+    const std::size_t id = found->second;
+    running_.erase(found);
+    return std::pair(id, status_of(raw));
+  }
+
+  const std::function<std::optional<ChildProcess>()>& next_;
+  const std::function<void(std::size_t, int)>& ended_;
+  std::map<pid_t, std::size_t> running_;
+  bool told_ = false;   // to stop
+  bool asked_ = false;  // `next` had nothing, and nothing has ended since
+};
+
 }  // namespace
+
+void end_with_parent() {
+  const char* parent = std::getenv(parent_variable);
+  if (parent == nullptr) return;
+  const std::string wanted = parent;
+  unsetenv(parent_variable);
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (std::to_string(getppid()) != wanted) raise(SIGTERM);  // it has ended before this
+}
 
 void run_children(std::int64_t at_once, const std::function<std::optional<ChildProcess>()>& next,
                   const std::function<void(std::size_t, int)>& ended) {
-  std::map<pid_t, std::size_t> running;
-  bool told = false;
-  bool asked = false;  // `next` had nothing, and nothing has ended since
-  while (true) {
-    if (interrupted() && !told) {
-      for (const auto& [pid, id] : running) kill(pid, SIGTERM);
-      told = true;
-    }
-    if (!told && !asked && static_cast<std::int64_t>(running.size()) < at_once) {
-      const auto child = next();
-      asked = !child;
-      if (child) {
-        running[start(*child)] = child->id;
-        continue;
-      }
-    }
-    if (running.empty()) return;
-    int raw = 0;
-    const pid_t pid = waitpid(-1, &raw, WNOHANG);
-    const auto found = running.find(pid);
-    if (found == running.end()) {
-      wait_a_little();
-      continue;
-    }
-    const std::size_t id = found->second;
-    running.erase(found);
-    ended(id, status_of(raw));
-    asked = false;
+  Children children(next, ended);
+  try {
+    children.run(at_once);
+  } catch (...) {
+    children.stop_and_wait();
+    throw;
   }
 }
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "app/child_processes.h"
 #include "app/command.h"
@@ -16,6 +17,8 @@
 #include "calor/config/presets.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
+#include "calor/experiment/answers.h"
+#include "calor/experiment/page.h"
 #include "calor/experiment/plan.h"
 #include "calor/experiment/results.h"
 #include "calor/io/atomic_file.h"
@@ -63,7 +66,8 @@ Request read_request(const ExperimentArguments& a) {
   std::error_code ignored;
   // With --run the folder is named there, and a folder called like an experiment is no matter.
   if (a.folder.empty() && is_experiment_folder(source)) {
-    return {source.filename().string(), io::read_text(source / "experiment.toml"), source};
+    const fs::path folder = source.has_filename() ? source : source.parent_path();
+    return {folder.filename().string(), io::read_text(folder / "experiment.toml"), folder};
   }
   const bool file = source.extension() == ".toml" || fs::is_regular_file(source, ignored);
   const std::string name = file ? source.stem().string() : a.source;
@@ -89,7 +93,8 @@ std::optional<Settled> stored_settings(const fs::path& folder) {
                    .budget = json.at("budget_minutes").get<double>()};
   } catch (const nlohmann::json::exception&) {
     throw Error("a plan.json that an experiment has written", file.string() + ": damaged",
-                "remove the file, and say --budget and the settings as before");
+                "write seeds, budget_minutes, scale and settings into it as they were, or name "
+                "another folder with --run");
   }
 }
 
@@ -127,8 +132,34 @@ Settled chosen(const ExperimentArguments& a, const Request& request,
   return settled;
 }
 
-// Commands that take --device and --threads.
-bool computes(const std::string& command) { return command != "info" && command != "rollout"; }
+// A budget has no say over steps that are not written {steps:N}.
+void require_steps(const experiment::Experiment& experiment, const fs::path& folder,
+                   experiment::Choices choices) {
+  const auto words_at = [&](double scale) {
+    choices.scale = scale;
+    std::vector<std::vector<std::string>> all;
+    for (const auto& job : experiment::plan_of(experiment, folder, choices).jobs) {
+      all.push_back(job.words);
+    }
+    return all;
+  };
+  if (words_at(1) != words_at(1e-9)) return;
+  throw usage_error("numbers of training steps that --budget can change: {steps:N}",
+                    "none in the experiment " + experiment.name,
+                    "write train.steps={steps:N} in its commands, or leave --budget out");
+}
+
+// The flags of a command that say what it runs on.
+std::vector<std::string> machine_flags(const std::string& command, const Machine& machine) {
+  if (command == "info") return {};
+  std::vector<std::string> flags{"--device", machine.device};
+  if (machine.threads > 0) {
+    const std::string threads = std::to_string(machine.threads);
+    flags.insert(flags.end(), {"--threads", threads});
+    if (command == "rollout") flags.insert(flags.end(), {"--workers", threads});
+  }
+  return flags;
+}
 
 // The jobs, which of them are done, and what happened to the others.
 class Execution {
@@ -209,13 +240,8 @@ class Execution {
     const auto& job = plan_.jobs[i];
     ChildProcess child{.id = i, .arguments = job.words, .output = output_of(job)};
     child.arguments.emplace_back("--json");
-    if (computes(job.words.front())) {
-      child.arguments.insert(child.arguments.end(), {"--device", arguments_.machine.device});
-      if (arguments_.machine.threads > 0) {
-        child.arguments.insert(child.arguments.end(),
-                               {"--threads", std::to_string(arguments_.machine.threads)});
-      }
-    }
+    const auto flags = machine_flags(job.words.front(), arguments_.machine);
+    child.arguments.insert(child.arguments.end(), flags.begin(), flags.end());
     // Several bars in one terminal would be a mess.
     if (arguments_.at_once > 1 || globals_.quiet) child.log = log_of(job);
     say(globals_, fmt::format("{} of {}: {}{}", count(State::done) + 1, states_.size(), job.name,
@@ -242,6 +268,7 @@ class Execution {
     if (whole) {
       experiment::keep_answer(folder_, job, answer);
       states_[i] = State::done;
+      report_missing(i, answer);
       if (job.run.empty()) write_answer();
     } else if (interrupted()) {
       states_[i] = State::waiting;
@@ -252,12 +279,24 @@ class Execution {
     }
   }
 
+  // Once for each column: a mistyped key would lack in every answer.
+  void report_missing(std::size_t i, const nlohmann::ordered_json& answer) {
+    for (const auto& name : experiment::columns_without_number(experiment_, plan_, i, answer)) {
+      if (!reported_.insert(name).second) continue;
+      const auto column = std::ranges::find(experiment_.columns, name, &experiment::Column::name);
+      say(globals_,
+          fmt::format("warning: {} has no number at {}, for the column '{}'",
+                      experiment::answer_file(folder_, plan_.jobs[i]).string(), column->key, name));
+    }
+  }
+
   const Globals& globals_;
   const ExperimentArguments& arguments_;
   const experiment::Experiment& experiment_;
   const experiment::Plan& plan_;
   fs::path folder_;
   std::vector<State> states_;
+  std::set<std::string> reported_;  // columns
   std::int64_t done_before_ = 0;
   std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
 };
@@ -274,7 +313,7 @@ nlohmann::ordered_json list_experiments(const Globals& globals) {
 nlohmann::ordered_json show_plan(const Globals& globals, const experiment::Plan& plan) {
   nlohmann::ordered_json list = nlohmann::json::array();
   for (const auto& job : plan.jobs) {
-    answer(globals, fmt::format("calor {}", fmt::join(job.words, " ")));
+    answer(globals, experiment::command_line(job.words));
     list.push_back({{"name", job.name}, {"command", job.words}});
   }
   return {{"commands", list}};
@@ -286,7 +325,14 @@ nlohmann::ordered_json run_experiment(const Globals& globals, const ExperimentAr
   Settled settled = chosen(a, request, experiment);
   auto plan = experiment::plan_of(experiment, request.folder, settled.choices);
   check_trainings(plan);
-  if (a.plan_only) return show_plan(globals, plan);
+  if (a.budget > 0) require_steps(experiment, request.folder, settled.choices);
+  if (a.plan_only) {
+    if (settled.budget > 0 && !stored_settings(request.folder)) {
+      say(globals,
+          "steps as without --budget, whose factor is measured when the experiment begins");
+    }
+    return show_plan(globals, plan);
+  }
   for (const char* part : {"runs", "results", "logs"}) io::make_folder(request.folder / part);
   const RunLock lock(request.folder, RunLock::Kind::whole_run);
   const InterruptGuard guard;
@@ -295,8 +341,8 @@ nlohmann::ordered_json run_experiment(const Globals& globals, const ExperimentAr
                                              a.machine.device, a.machine.threads, a.at_once);
     plan = experiment::plan_of(experiment, request.folder, settled.choices);
   }
-  io::write_file_atomically(request.folder / "experiment.toml", request.text);
   store_settings(request.folder, settled);
+  io::write_file_atomically(request.folder / "experiment.toml", request.text);
   if (const auto& settings = settled.choices.settings; !settings.empty()) {
     experiment.text += fmt::format(" Here every training has {}.", fmt::join(settings, " "));
   }

@@ -84,7 +84,7 @@ struct Trials {
     if (failed) {
       throw Error(
           "a training that runs for a few steps",
-          fmt::format("calor {}: exit status {}", fmt::join(kind, " "), failed->second),
+          fmt::format("{}: exit status {}", experiment::command_line(kind), failed->second),
           "its messages are in " + (folder / std::to_string(failed->first) / "log").string());
     }
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
@@ -93,7 +93,7 @@ struct Trials {
 };
 
 experiment::Cost tried(const Trials& trials) {
-  say(trials.globals, fmt::format("trying: calor {}", fmt::join(trials.kind, " ")));
+  say(trials.globals, "trying: " + experiment::command_line(trials.kind));
   // The first start of all may have to fetch and prepare what later ones find.
   trials.of(shortest_trial);
   const auto shorter = trials.of(shortest_trial);
@@ -116,21 +116,18 @@ double scale_for_budget(const Globals& globals, const experiment::Plan& plan,
       std::min<std::int64_t>(at_once, std::ranges::count_if(plan.jobs, is_training));
   for (const auto& job : plan.jobs) {
     if (!is_training(job)) continue;
-    const auto config = read_train_request(training_request(job)).config;
-    const bool chain = config.model.stages.is_chain();
+    const TrainingLength length = training_length(job);
     const auto kind = kind_of(job.words);
     if (!costs.contains(kind)) {
       costs[kind] = tried({.globals = globals,
                            .kind = kind,
-                           .chain = chain,
+                           .chain = length.chain,
                            .folder = folder / "trials",
                            .device = device,
                            .threads = threads,
                            .at_once = together});
     }
-    const auto stages = chain ? flow::stage_steps(config.model.stages).size() : 1;
-    trainings.push_back(
-        {.cost = costs[kind], .steps = static_cast<std::int64_t>(stages) * config.train.steps});
+    trainings.push_back({.cost = costs[kind], .steps = length.steps});
   }
   fs::remove_all(folder / "trials");
   if (trainings.empty()) return 1;

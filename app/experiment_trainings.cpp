@@ -19,15 +19,23 @@ RequestText training_request(const experiment::Job& job) {
   return read_request(job.words[1], {job.words.begin() + 2, end}, "");
 }
 
+TrainingLength training_length(const experiment::Job& job) {
+  const RequestText request = training_request(job);
+  if (train::configures_classifier(request.toml, request.origin)) {
+    const auto config =
+        train::parse_classifier_config(request.toml, request.origin, request.settings);
+    return {.chain = false, .steps = config.train.steps};
+  }
+  const auto config = read_train_request(request).config;
+  const auto& stages = config.model.stages;
+  const std::size_t count = stages.is_chain() ? flow::stage_steps(stages).size() : 1;
+  return {.chain = stages.is_chain(),
+          .steps = static_cast<std::int64_t>(count) * config.train.steps};
+}
+
 void check_trainings(const experiment::Plan& plan) {
   for (const auto& job : plan.jobs) {
-    if (!is_training(job)) continue;
-    const RequestText request = training_request(job);
-    if (train::configures_classifier(request.toml, request.origin)) {
-      train::parse_classifier_config(request.toml, request.origin, request.settings);
-    } else {
-      read_train_request(request);
-    }
+    if (is_training(job)) training_length(job);
   }
 }
 

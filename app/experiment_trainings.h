@@ -1,6 +1,8 @@
 // The trainings among an experiment's commands, and what they ask for.
 #pragma once
 
+#include <cstdint>
+
 #include "app/train_request.h"
 #include "calor/experiment/plan.h"
 
@@ -11,6 +13,13 @@ bool is_training(const experiment::Job& job);
 // What a training asks for: its source, and its settings up to the first flag. UsageError where it
 // names no source.
 RequestText training_request(const experiment::Job& job);
+
+// How long a training is.
+struct TrainingLength {
+  bool chain = false;
+  std::int64_t steps = 0;  // over all stages
+};
+TrainingLength training_length(const experiment::Job& job);
 
 // UsageError where a training has a preset, a key or a value that there is not, so that it shows
 // before anything is trained.

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "app/child_processes.h"
 #include "app/command.h"
 #include "app/static_answers.h"
 #include "calor/core/error.h"
@@ -87,6 +88,7 @@ int write_all_help(const CLI::App& program, const char* path) {
 
 // What launcher.cpp calls.
 extern "C" int calor_main(int argc, char** argv) {
+  calor::app::end_with_parent();
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is then an error like a full disk
   Globals globals;
   CLI::App program("Trains, samples and describes flow-matching generative models.", "calor");

@@ -92,7 +92,7 @@ nlohmann::ordered_json run_rollout(const Globals& globals, RolloutArguments a) {
                                 {"seed", a.options.seed}};
   object.update(summary.json());
   object["precision"] = policy->precision() == net::Precision::bf16 ? "bf16" : "fp32";
-  object["interrupted"] = interrupted();
+  object["outcome"] = interrupted() ? "interrupted" : "finished";
   object["video"] = a.video;
   object["each"] = list_episodes(episodes);
   return object;

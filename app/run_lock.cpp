@@ -30,8 +30,8 @@ void RunLock::lock(const std::filesystem::path& file, bool shared,
   }
   descriptors_.push_back(descriptor);
   if (flock(descriptor, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0) return;
-  throw Error("a run folder that no other process trains in",
-              fmt::format("{} is locked by a running calor train", run.string()),
+  throw Error("a folder that no other calor works in",
+              fmt::format("{} is locked by one that runs", run.string()),
               "wait for it, stop it, or choose another folder with --run");
 }
 

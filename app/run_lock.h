@@ -1,5 +1,5 @@
-// Two processes must not train the same thing in one run folder: the second is refused while the
-// first lives.
+// Two processes must not train the same thing in one run folder, or run one experiment: the second
+// is refused while the first lives.
 #pragma once
 
 #include <cstdint>

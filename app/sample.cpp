@@ -147,6 +147,7 @@ nlohmann::ordered_json run_sampling(const Globals& globals, SampleArguments argu
   return {{"out", arguments.out},
           {"count", made_count},
           {"requested", count},
+          {"outcome", made_count < count ? "interrupted" : "finished"},
           {"nfe", made.nfe},
           {"solver", solver_text(model, options)},
           {"guidance", options.guidance.scale},

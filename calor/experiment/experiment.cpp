@@ -121,6 +121,11 @@ Factor read_factor(Section& section) {
         "values", "one or more levels, and as many values",
         fmt::format("{} levels, {} values", factor.levels.size(), factor.values.size()));
   }
+  for (auto level = factor.levels.begin(); level != factor.levels.end(); ++level) {
+    if (std::find(factor.levels.begin(), level, *level) != level) {
+      section.complain("levels", "different levels", fmt::format("'{}' twice", *level));
+    }
+  }
   section.finish();
   return factor;
 }
@@ -138,6 +143,15 @@ bool has_name(const Things& things, const std::string& name) {
   return std::ranges::any_of(things, [&](const auto& thing) { return thing.name == name; });
 }
 
+template <class Things>
+void require_distinct(const Section& file, const char* key, const Things& things) {
+  for (auto thing = things.begin(); thing != things.end(); ++thing) {
+    const bool before = std::any_of(things.begin(), thing,
+                                    [&](const auto& other) { return other.name == thing->name; });
+    if (before) file.complain(key, "different names", fmt::format("'{}' twice", thing->name));
+  }
+}
+
 Column read_column(Section& section, const Experiment& experiment) {
   Column column;
   column.name = section.text("name");
@@ -149,7 +163,7 @@ Column read_column(Section& section, const Experiment& experiment) {
   column.error = section.text("error", "");
   for (const std::string* pointer : {&column.key, &column.error}) {
     if (!pointer->empty() && pointer->front() != '/') {
-      section.complain("key", "a JSON pointer such as /distances/energy_distance",
+      section.complain("key", "a key such as /distances/energy_distance",
                        fmt::format("'{}'", *pointer));
     }
   }
@@ -229,9 +243,12 @@ Experiment parse_experiment(std::string_view toml, const std::string& name,
     s.finish();
   });
   if (experiment.measurings.empty()) file.complain("measure", "at least one [[measure]]", "none");
+  require_distinct(file, "factor", experiment.factors);
+  require_distinct(file, "measure", experiment.measurings);
   file.each("skip", [&](Section& s) { experiment.skipped.push_back(read_skipped(s, experiment)); });
   file.each("column",
             [&](Section& s) { experiment.columns.push_back(read_column(s, experiment)); });
+  require_distinct(file, "column", experiment.columns);
   if (experiment.columns.empty()) file.complain("column", "at least one [[column]]", "none");
   file.each("plot", [&](Section& s) { experiment.plots.push_back(read_plot(s, experiment)); });
   file.finish();

@@ -36,7 +36,7 @@ enum class Better { neither, lower, higher };
 struct Column {
   std::string name;
   std::string measure;  // the name of a Measuring
-  std::string key;      // a JSON pointer into its answer
+  std::string key;      // of a number in its answer; see answers.h
   std::string error;    // likewise: its standard error, shown where there is one seed; may be empty
   std::int64_t digits = 3;
   Better better = Better::neither;

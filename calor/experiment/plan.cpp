@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "calor/core/error.h"
 
@@ -127,12 +129,26 @@ class Jobs {
       const std::string run = jobs_[i].run.string();
       if (std::ranges::find(job.words, run) != job.words.end()) job.needs.push_back(i);
     }
+    for (const std::size_t i : job.needs) {
+      job.after.insert(job.after.end(), jobs_[i].after.begin(), jobs_[i].after.end());
+      job.after.push_back(jobs_[i].words);
+    }
+    job.name = free_name(job.name);
+    names_.insert(job.name);
     by_words_[job.words] = jobs_.size();
     jobs_.push_back(std::move(job));
     return jobs_.size() - 1;
   }
 
  private:
+  // Levels such as +1 and -1 have one name for files.
+  std::string free_name(const std::string& name) const {
+    std::string free = name;
+    for (int i = 2; names_.contains(free); ++i) free = fmt::format("{}-{}", name, i);
+    return free;
+  }
+
+  std::set<std::string> names_;
   std::vector<Job>& jobs_;
   std::map<std::vector<std::string>, std::size_t> by_words_;
 };
@@ -214,6 +230,24 @@ std::vector<std::string> words_of(const std::string& text) {
   }
   if (inside) words.push_back(word);
   return words;
+}
+
+std::string command_line(const std::vector<std::string>& words) {
+  const auto is_plain = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view("_-./=,:+@%").find(c) != std::string_view::npos;
+  };
+  std::string line = "calor";
+  for (const auto& word : words) {
+    if (!word.empty() && std::ranges::all_of(word, is_plain)) {
+      line += " " + word;
+      continue;
+    }
+    line += " '";
+    for (const char c : word) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    line += "'";
+  }
+  return line;
 }
 
 Plan plan_of(const Experiment& experiment, const std::filesystem::path& folder,

@@ -17,6 +17,8 @@ struct Job {
   std::vector<std::string> words;  // the program's arguments
   std::filesystem::path run;       // the folder that it makes; empty where it measures
   std::vector<std::size_t> needs;  // jobs whose run folders it reads
+  // The words of those, and before them of what they need: what its answer depends on.
+  std::vector<std::vector<std::string>> after = {};
 };
 
 struct Row {
@@ -49,5 +51,8 @@ Plan plan_of(const Experiment& experiment, const std::filesystem::path& folder,
 
 // The words of a template or a value, as above.
 std::vector<std::string> words_of(const std::string& text);
+
+// "calor WORDS", quoted so that a shell reads the same words.
+std::string command_line(const std::vector<std::string>& words);
 
 }  // namespace calor::experiment

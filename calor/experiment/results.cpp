@@ -1,29 +1,19 @@
 #include "calor/experiment/results.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
 
-#include "calor/core/error.h"
-#include "calor/io/atomic_file.h"
-#include "calor/report/chart.h"
-#include "calor/report/markup.h"
+#include "calor/experiment/answers.h"
 
 namespace calor::experiment {
 namespace {
 
 constexpr double none = std::numeric_limits<double>::quiet_NaN();
-
-double number_at(const nlohmann::ordered_json& answer, const std::string& pointer) {
-  if (pointer.empty()) return none;
-  const nlohmann::ordered_json::json_pointer place(pointer);
-  if (!answer.contains(place)) return none;
-  const auto& value = answer.at(place);
-  return value.is_number() ? value.get<double>() : none;
-}
 
 double mean_of(const std::vector<double>& values) {
   if (values.empty()) return none;
@@ -40,7 +30,7 @@ double deviation_of(const std::vector<double>& values, double mean) {
 
 Cell cell_of(const Column& column,
              const std::vector<std::optional<nlohmann::ordered_json>>& answers) {
-  Cell cell;
+  Cell cell{.seeds = answers.size()};
   double error = none;
   for (const auto& answer : answers) {
     if (!answer) continue;
@@ -54,14 +44,38 @@ Cell cell_of(const Column& column,
   return cell;
 }
 
-std::string text_of(const Column& column, const Cell& cell) {
-  if (!std::isfinite(cell.mean)) return "-";
-  const std::string mean = fmt::format("{:.{}f}", cell.mean, column.digits);
-  if (!std::isfinite(cell.spread)) return mean;
-  return fmt::format("{} ± {:.{}f}", mean, cell.spread, column.digits);
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
 }
 
-// Whether no other row is better.
+// A bar would end a cell of a Markdown table.
+std::string barless(const std::string& text) {
+  std::string result;
+  for (const char c : text) result += c == '|' ? std::string("\\|") : std::string(1, c);
+  return result;
+}
+
+std::size_t index_of_measure(const Experiment& experiment, const Column& column) {
+  return static_cast<std::size_t>(
+      std::ranges::find(experiment.measurings, column.measure, &Measuring::name) -
+      experiment.measurings.begin());
+}
+
+}  // namespace
+
+std::string text_of(const Column& column, const Cell& cell) {
+  if (!std::isfinite(cell.mean)) return "-";
+  std::string text = fmt::format("{:.{}f}", cell.mean, column.digits);
+  if (std::isfinite(cell.spread)) text += fmt::format(" ± {:.{}f}", cell.spread, column.digits);
+  if (cell.values.size() < cell.seeds) {
+    text += fmt::format(" ({} of {})", cell.values.size(), cell.seeds);
+  }
+  return text;
+}
+
 bool is_best(const Experiment& experiment, const Table& table, std::size_t row,
              std::size_t column) {
   const Better better = experiment.columns[column].better;
@@ -71,108 +85,6 @@ bool is_best(const Experiment& experiment, const Table& table, std::size_t row,
     const double there = other.cells[column].mean;
     return better == Better::lower ? there < value : there > value;
   });
-}
-
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
-}
-
-std::optional<std::size_t> index_of(const std::vector<std::string>& names,
-                                    const std::string& name) {
-  const auto found = std::ranges::find(names, name);
-  if (found == names.end()) return {};
-  return static_cast<std::size_t>(found - names.begin());
-}
-
-// Where a row stands on a plot's x axis: a column's mean, a factor's number, or its level's place.
-class Horizontal {
- public:
-  Horizontal(const Experiment& experiment, const Table& table, const std::string& name) {
-    column_ = index_of(table.columns, name);
-    factor_ = index_of(table.factors, name);
-    if (!factor_) return;
-    column_.reset();
-    levels_ = experiment.factors[*factor_].levels;
-    for (const auto& level : levels_) {
-      char* end = nullptr;
-      std::strtod(level.c_str(), &end);
-      numbers_ = numbers_ && !level.empty() && *end == '\0';
-    }
-  }
-  std::vector<std::string> names() const {
-    return factor_ && !numbers_ ? levels_ : std::vector<std::string>{};
-  }
-  double of(const TableRow& row) const {
-    if (column_) return row.cells[*column_].mean;
-    const std::string& level = row.levels[*factor_];
-    if (numbers_) return std::strtod(level.c_str(), nullptr);
-    return static_cast<double>(*index_of(levels_, level));
-  }
-
- private:
-  std::optional<std::size_t> column_, factor_;
-  std::vector<std::string> levels_;
-  bool numbers_ = true;
-};
-
-std::string curve_name(const Table& table, const Plot& plot, const TableRow& row) {
-  std::vector<std::string> parts;
-  for (const auto& factor : plot.by) parts.push_back(row.levels[*index_of(table.factors, factor)]);
-  return fmt::format("{}", fmt::join(parts, ", "));
-}
-
-std::string command_line(const Job& job) {
-  std::string line = "calor";
-  for (const auto& word : job.words) {
-    const bool plain = word.find_first_of(" \"'") == std::string::npos && !word.empty();
-    line += plain ? " " + word : fmt::format(" '{}'", word);
-  }
-  return line;
-}
-
-std::string html_table(const Experiment& experiment, const Table& table) {
-  std::string html = "<table>\n<tr>";
-  for (const auto& name : table.factors) html += "<th>" + report::escaped(name) + "</th>";
-  for (const auto& name : table.columns) html += "<th>" + report::escaped(name) + "</th>";
-  html += "</tr>\n";
-  for (std::size_t r = 0; r < table.rows.size(); ++r) {
-    html += "<tr>";
-    for (const auto& level : table.rows[r].levels)
-      html += "<td>" + report::escaped(level) + "</td>";
-    for (std::size_t c = 0; c < table.columns.size(); ++c) {
-      const char* style = is_best(experiment, table, r, c) ? " class=\"best\"" : "";
-      html += fmt::format("<td{}>{}</td>", style,
-                          text_of(experiment.columns[c], table.rows[r].cells[c]));
-    }
-    html += "</tr>\n";
-  }
-  return html + "</table>\n";
-}
-
-}  // namespace
-
-std::filesystem::path answer_file(const std::filesystem::path& folder, const Job& job) {
-  return folder / "results" / (job.name + ".json");
-}
-
-void keep_answer(const std::filesystem::path& folder, const Job& job,
-                 const nlohmann::ordered_json& answer) {
-  const nlohmann::ordered_json kept{{"command", job.words}, {"answer", answer}};
-  io::write_file_atomically(answer_file(folder, job), kept.dump(2) + "\n");
-}
-
-std::optional<nlohmann::ordered_json> kept_answer(const std::filesystem::path& folder,
-                                                  const Job& job) {
-  const auto file = answer_file(folder, job);
-  std::error_code ignored;
-  if (!std::filesystem::exists(file, ignored)) return {};
-  const auto kept = nlohmann::ordered_json::parse(io::read_text(file), nullptr, false);
-  if (!kept.is_object() || !kept.contains("command") || !kept.contains("answer")) return {};
-  if (kept["command"] != nlohmann::ordered_json(job.words)) return {};
-  return kept["answer"];
 }
 
 Table table_of(const Experiment& experiment, const Plan& plan,
@@ -192,9 +104,7 @@ Table table_of(const Experiment& experiment, const Plan& plan,
       line.levels.push_back(experiment.factors[i].levels[row.levels[i]]);
     }
     for (const auto& column : experiment.columns) {
-      const auto measure = static_cast<std::size_t>(
-          std::ranges::find(experiment.measurings, column.measure, &Measuring::name) -
-          experiment.measurings.begin());
+      const std::size_t measure = index_of_measure(experiment, column);
       std::vector<std::optional<nlohmann::ordered_json>> answers;
       for (const auto& seed : row.measured_by) {
         answers.push_back(answer_of(seed[measure]));
@@ -205,9 +115,25 @@ Table table_of(const Experiment& experiment, const Plan& plan,
   return table;
 }
 
+std::vector<std::string> columns_without_number(const Experiment& experiment, const Plan& plan,
+                                                std::size_t job,
+                                                const nlohmann::ordered_json& answer) {
+  std::vector<std::string> names;
+  for (const auto& column : experiment.columns) {
+    const std::size_t measure = index_of_measure(experiment, column);
+    const bool asked = std::ranges::any_of(plan.rows, [&](const Row& row) {
+      return std::ranges::any_of(row.measured_by,
+                                 [&](const auto& seed) { return seed[measure] == job; });
+    });
+    if (asked && !std::isfinite(number_at(answer, column.key))) names.push_back(column.name);
+  }
+  return names;
+}
+
 std::string markdown(const Experiment& experiment, const Table& table) {
   std::vector<std::string> names = table.factors;
   names.insert(names.end(), table.columns.begin(), table.columns.end());
+  std::ranges::transform(names, names.begin(), barless);
   std::string text = fmt::format("| {} |\n|{}\n", fmt::join(names, " | "),
                                  fmt::join(std::vector<std::string>(names.size(), "---|"), ""));
   for (std::size_t r = 0; r < table.rows.size(); ++r) {
@@ -216,6 +142,7 @@ std::string markdown(const Experiment& experiment, const Table& table) {
       const std::string cell = text_of(experiment.columns[c], table.rows[r].cells[c]);
       cells.push_back(is_best(experiment, table, r, c) ? "**" + cell + "**" : cell);
     }
+    std::ranges::transform(cells, cells.begin(), barless);
     text += fmt::format("| {} |\n", fmt::join(cells, " | "));
   }
   return text;
@@ -259,52 +186,6 @@ nlohmann::ordered_json json(const Table& table) {
     rows.push_back({{"factors", factors}, {"columns", columns}});
   }
   return rows;
-}
-
-std::vector<std::string> plots(const Experiment& experiment, const Table& table) {
-  std::vector<std::string> drawn;
-  for (const auto& plot : experiment.plots) {
-    const Horizontal horizontal(experiment, table, plot.x);
-    const std::size_t column = *index_of(table.columns, plot.y);
-    report::Chart chart{.title = plot.title,
-                        .x_label = plot.x,
-                        .y_label = plot.y,
-                        .log_x = plot.log_x && horizontal.names().empty(),
-                        .log_y = plot.log_y,
-                        .x_names = horizontal.names()};
-    for (const auto& row : table.rows) {
-      const std::string name = curve_name(table, plot, row);
-      auto curve = std::ranges::find(chart.curves, name, &report::Series::name);
-      if (curve == chart.curves.end()) {
-        chart.curves.push_back({.name = name, .x = {}, .y = {}});
-        curve = chart.curves.end() - 1;
-      }
-      curve->x.push_back(horizontal.of(row));
-      curve->y.push_back(row.cells[column].mean);
-      curve->spread.push_back(row.cells[column].spread);
-    }
-    drawn.push_back(report::svg_chart(chart));
-  }
-  return drawn;
-}
-
-std::string page(const Experiment& experiment, const Plan& plan, const Table& table) {
-  std::string html = fmt::format(
-      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta "
-      "charset=\"utf-8\"><title>{0}</title>\n<style>\n"
-      "body {{ font-family: sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; }}\n"
-      "table {{ border-collapse: collapse; }} td, th {{ padding: .3em .8em; text-align: left; "
-      "border-bottom: 1px solid #ddd; }}\n.best {{ font-weight: bold; }} pre {{ overflow-x: auto; "
-      "}}\n</style></head><body>\n<h1>{0}</h1>\n<p>{1}</p>\n",
-      report::escaped(experiment.title), report::escaped(experiment.text));
-  html += html_table(experiment, table);
-  html +=
-      "<p>Means over seeds ± standard deviation; with one seed, the measure's own standard error, "
-      "where it has one.</p>\n";
-  for (const auto& svg : plots(experiment, table)) html += svg;
-  html += "<h2>Commands</h2>\n<pre>\n";
-  for (const auto& job : plan.jobs) html += report::escaped(command_line(job)) + "\n";
-  return html + "</pre>\n</body></html>\n";
 }
 
 }  // namespace calor::experiment

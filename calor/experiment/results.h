@@ -1,9 +1,9 @@
-// The answer of an experiment: one table, one page with plots, from what its jobs have said so far.
+// The answer of an experiment: one table, from what its jobs have said so far.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,17 +12,10 @@
 
 namespace calor::experiment {
 
-// What a job has said, kept with its words: an answer counts only for the same words.
-std::filesystem::path answer_file(const std::filesystem::path& folder, const Job& job);
-void keep_answer(const std::filesystem::path& folder, const Job& job,
-                 const nlohmann::ordered_json& answer);
-// Nothing where there is none, it is damaged, or it is of other words.
-std::optional<nlohmann::ordered_json> kept_answer(const std::filesystem::path& folder,
-                                                  const Job& job);
-
 struct Cell {
-  std::vector<double> values;  // one for each seed that is measured
-  double mean = 0;             // NaN where there is none
+  std::vector<double> values = {};  // one for each seed whose answer has a number
+  std::size_t seeds = 0;            // that are asked for
+  double mean = 0;                  // NaN where there is none
   // Standard deviation over the seeds; with one seed, the measure's own standard error; NaN: none.
   double spread = 0;
 };
@@ -39,13 +32,18 @@ struct Table {
 
 Table table_of(const Experiment& experiment, const Plan& plan, const std::filesystem::path& folder);
 
+// The columns that this answer of a job should have a number for, and has none.
+std::vector<std::string> columns_without_number(const Experiment& experiment, const Plan& plan,
+                                                std::size_t job,
+                                                const nlohmann::ordered_json& answer);
+
+// As it stands in tables: "-" where there is no number, "(2 of 3)" behind what some seeds lack.
+std::string text_of(const Column& column, const Cell& cell);
+// Whether no other row's is better.
+bool is_best(const Experiment& experiment, const Table& table, std::size_t row, std::size_t column);
+
 // The best cell of a column that says which way is better is bold.
 std::string markdown(const Experiment& experiment, const Table& table);
 std::string csv(const Table& table);
 nlohmann::ordered_json json(const Table& table);
-// SVG text of each plot, in the experiment's order.
-std::vector<std::string> plots(const Experiment& experiment, const Table& table);
-// A page that needs no other file: text, table, plots and every command.
-std::string page(const Experiment& experiment, const Plan& plan, const Table& table);
-
 }  // namespace calor::experiment

@@ -17,6 +17,7 @@ namespace {
 constexpr std::array<const char*, 7> colours = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                                 "#e69f00", "#56b4e9", "#000000"};
 constexpr double left = 64, right = 150, top = 34, bottom = 48;
+constexpr double legend_row = 18;
 
 // One axis: from numbers to pixels.
 struct Axis {
@@ -143,13 +144,15 @@ std::string svg_chart(const Chart& chart, int width, int height) {
       width, height);
   svg += text((x.first_pixel + x.last_pixel) / 2, 20, "middle", chart.title, " font-size=\"14\"");
   svg += x_axis(x, y, chart) + y_axis(x, y, chart);
+  if (!chart.legend.empty()) svg += text(width - right + 12, top + 12, "start", chart.legend);
   bool any = false;
   for (std::size_t i = 0; i < chart.curves.size(); ++i) {
     const char* colour = colours[i % colours.size()];
     const std::string curve = drawn(x, y, chart.curves[i], colour);
     any = any || !curve.empty();
     svg += curve;
-    const double at = top + 8 + 18 * static_cast<double>(i);
+    const double at =
+        top + 8 + legend_row * static_cast<double>(i + (chart.legend.empty() ? 0 : 1));
     svg += line(width - right + 12, at, width - right + 32, at, colour, 2);
     svg += text(width - right + 38, at + 4, "start", chart.curves[i].name);
   }

@@ -17,6 +17,7 @@ struct Chart {
   std::string title, x_label, y_label;
   bool log_x = false, log_y = false;
   std::vector<std::string> x_names = {};  // names of x = 0, 1, ...: categories instead of numbers
+  std::string legend = {};                // what the curves' names name; empty: no heading
   std::vector<Series> curves = {};
 };
 

@@ -49,6 +49,42 @@ kill -INT $! 2>/dev/null
 wait $! || fail "stopped by Ctrl-C"
 "$CALOR" experiment grid.toml --seeds 2 --threads 1 --run other --quiet >/dev/null && cmp before.md other/table.md ||
   fail "gone on with after Ctrl-C: $(cat other/table.md)"
+# An answer is of the model that was measured: other words for its training, and it is measured anew.
+sed 's/steps:20/steps:9/' grid.toml >changed.toml
+rm -r other/runs
+"$CALOR" experiment changed.toml --seeds 2 --threads 1 --run other --quiet >/dev/null || fail "changed trainings"
+cmp -s before.md other/table.md && fail "answers of other trainings were taken"
+# A measurement that a signal stops is not taken for a whole one.
+cat >long.toml <<'TOML'
+title = "Many samples"
+[[make]]
+run = "w8"
+command = "train fm-rose data.source=two-moons data.count=500 mlp.width=8 train.batch=32 train.steps=5 train.warmup=1"
+[[measure]]
+name = "sample"
+command = "sample {run} --count 30000000 --out many.npy"
+[[column]]
+name = "count"
+key = "/cuont"
+TOML
+"$CALOR" experiment long.toml --threads 1 >long.txt 2>&1 &
+for _ in $(seq 300); do [[ -e experiments/long/results/w8.json ]] && break; sleep 0.1; done
+sleep 2
+kill -INT $! && wait $! || fail "a measurement that is stopped"
+[[ ! -e experiments/long/results/sample-seed0.json ]] || fail "half of the samples were kept as an answer"
+# A key that no answer has is named; what ends for a fault of its own leaves nothing at work behind it.
+sed -i 's/30000000/30/' long.toml
+"$CALOR" experiment long.toml --threads 1 >long.txt 2>&1
+grep -q "no number at /cuont" long.txt || fail "a mistyped key is named: $(cat long.txt)"
+expect 2 "{steps:N}" "$CALOR" experiment long.toml --budget 1 --run budget
+sed 's/train.steps=5 /train.steps=1000000 /' long.toml >endless.toml
+"$CALOR" experiment endless.toml --threads 1 --quiet >/dev/null 2>&1 &
+parent=$!
+for _ in $(seq 300); do [[ -e experiments/endless/runs/w8/metrics.jsonl ]] && break; sleep 0.1; done
+kill -KILL $parent
+wait $parent 2>/dev/null
+for _ in $(seq 100); do pgrep -f "experiments/endless/runs/w8" >/dev/null || break; sleep 0.1; done
+pgrep -f "experiments/endless/runs/w8" >/dev/null && fail "a training goes on whose experiment was killed"
 # A budget makes the trainings shorter, by one factor for all.
 "$CALOR" experiment grid.toml --seeds 1 --threads 1 --budget 0.3 --run quick --quiet >/dev/null || fail "--budget"
 grep -q '"budget_minutes": 0.3' quick/plan.json || fail "the plan: $(cat quick/plan.json)"

@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "calor/config/presets.h"
 #include "calor/core/error.h"
+#include "calor/experiment/answers.h"
+#include "calor/experiment/page.h"
 #include "calor/experiment/plan.h"
 #include "calor/experiment/results.h"
 #include "calor/io/atomic_file.h"
@@ -144,13 +147,68 @@ TEST(Experiment, GathersAnswersIntoATable) {
   EXPECT_TRUE(std::isnan(table.rows[2].cells[0].mean));
   const std::string text = markdown(experiment, table);
   EXPECT_NE(text.find("| linear | 4 | 2.000 ± 1.414 |"), std::string::npos) << text;
-  EXPECT_NE(text.find("| heat | 4 | **0.500** |"), std::string::npos) << text;
+  EXPECT_NE(text.find("| heat | 4 | **0.500 (1 of 2)** |"), std::string::npos) << text;
   EXPECT_NE(text.find("| heat | 8 | - |"), std::string::npos) << text;
   EXPECT_EQ(json(table)[0]["columns"]["distance"]["values"].size(), 2U);
   EXPECT_NE(csv(table).find("linear,4,2,1.41"), std::string::npos) << csv(table);
   const std::string html = page(experiment, plan, table);
   EXPECT_NE(html.find("<svg"), std::string::npos);
   EXPECT_NE(html.find("&#39;a set&#39;"), std::string::npos);
+}
+
+TEST(Experiment, WordsOfACommandAreReadBackByAShell) {
+  EXPECT_EQ(command_line({"train", "a=b", "my set", "it's", "$x", ""}),
+            "calor train a=b 'my set' 'it'\\''s' '$x' ''");
+}
+
+// Letters that no file's name has would make one name of two jobs, each taking the other's answer.
+TEST(Experiment, EveryJobHasANameOfItsOwn) {
+  const Plan plan = plan_for(with("levels = [4, 8]", "levels = [\"+8\", \"-8\", 8]"), 1);
+  std::set<std::string> names;
+  for (const Job& job : plan.jobs) names.insert(job.name);
+  EXPECT_EQ(names.size(), plan.jobs.size());
+  EXPECT_TRUE(names.contains("evaluate-heat--8-seed0-2"));
+  EXPECT_THROW(plan_for(with("levels = [4, 8]", "levels = [8, 8]")), Error);
+  EXPECT_THROW(plan_for(with("name = \"path\"", "name = \"steps\"")), Error);
+}
+
+TEST(Experiment, AnAnswerDependsOnTheTrainingToo) {
+  const test::Folder folder;
+  io::make_folder(folder.path() / "results");
+  const Plan before = plan_for(grid, 1);
+  const Plan after = plan_for(with("{steps:100}", "{steps:200}"), 1);
+  const std::size_t job = before.rows[0].measured_by[0][0];
+  ASSERT_EQ(before.jobs[job].words, after.jobs[job].words);
+  EXPECT_EQ(before.jobs[job].after.size(), 1U);
+  keep_answer(folder.path(), before.jobs[job], {{"x", 1}});
+  EXPECT_TRUE(kept_answer(folder.path(), before.jobs[job]).has_value());
+  EXPECT_FALSE(kept_answer(folder.path(), after.jobs[job]).has_value());
+}
+
+TEST(Experiment, KeysLeadThroughListsByNumberAndByName) {
+  const auto answer = nlohmann::ordered_json::parse(
+      R"({"features": [{"features": "LeNet", "d": 1}, {"features": "ResNet-56", "d": 2}],
+          "a/b": {"~": 3}, "none": null, "words": ["x"]})");
+  EXPECT_EQ(number_at(answer, "/features/0/d"), 1);
+  EXPECT_EQ(number_at(answer, "/features/ResNet-56/d"), 2);
+  EXPECT_EQ(number_at(answer, "/a~1b/~0"), 3);
+  for (const char* key : {"", "features", "/", "/features", "/features/2/d", "/features/VGG/d",
+                          "/features/LeNet/e", "/none", "/none/x", "/a~1b/~2", "/words/x/y"}) {
+    EXPECT_TRUE(std::isnan(number_at(answer, key))) << key;
+  }
+}
+
+TEST(Experiment, SaysWhichColumnsAnAnswerLacks) {
+  const Experiment experiment = parse_experiment(grid, "grid", "grid.toml");
+  const Plan plan = plan_for(grid, 1);
+  const std::size_t job = plan.rows[0].measured_by[0][0];
+  using Json = nlohmann::ordered_json;
+  const Json whole{{"features", {{"distance", 1}}}};
+  const Json diverged{{"features", {{"distance", nullptr}}}};
+  EXPECT_TRUE(columns_without_number(experiment, plan, job, whole).empty());
+  EXPECT_EQ(columns_without_number(experiment, plan, job, diverged),
+            std::vector<std::string>{"distance"});
+  EXPECT_TRUE(columns_without_number(experiment, plan, 0, diverged).empty());  // a training
 }
 
 TEST(Experiment, AnAnswerCountsForTheSameWordsOnly) {

@@ -35,6 +35,20 @@ TEST(Chart, LeavesOutWhatCannotBeShown) {
   EXPECT_NE(svg_chart(chart).find("nothing measured yet"), std::string::npos);
 }
 
+// A heading takes the first row, and moves the names one row down.
+TEST(Chart, TheLegendHasAHeadingWhereThereIsOne) {
+  Chart chart{.title = "t",
+              .x_label = "x",
+              .y_label = "y",
+              .curves = {{.name = "linear", .x = {0, 1}, .y = {2, 4}}}};
+  EXPECT_NE(svg_chart(chart).find("y=\"46.0\" text-anchor=\"start\">linear<"), std::string::npos)
+      << svg_chart(chart);
+  chart.legend = "path";
+  const std::string svg = svg_chart(chart);
+  EXPECT_NE(svg.find("y=\"46.0\" text-anchor=\"start\">path<"), std::string::npos) << svg;
+  EXPECT_NE(svg.find("y=\"64.0\" text-anchor=\"start\">linear<"), std::string::npos) << svg;
+}
+
 TEST(Chart, NamesAreText) {
   EXPECT_EQ(escaped("a<b & \"c\" 'd'>"), "a&lt;b &amp; &quot;c&quot; &#39;d&#39;&gt;");
   const Chart chart{.title = "a < b", .x_label = "x", .y_label = "y"};
