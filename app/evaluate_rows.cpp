@@ -39,18 +39,11 @@ constexpr const char* table_space =
     "each column made standard normal by the reference's or the model's encoding";
 constexpr const char* plain_space = "as they are";
 
-// What is said of pictures alone.
 void check_rows_alone(const EvaluateArguments& a) {
-  const auto refuse = [](const char* flag) {
-    throw usage_error("pictures for " + std::string(flag), "samples that are rows",
-                      fmt::format("leave {} out", flag));
-  };
-  if (!a.features.empty() && !a.no_features()) refuse("--features FILE");
-  if (!a.classifier.empty()) refuse("--classifier");
-  if (!a.plot.empty()) refuse("--plot");
-  if (!a.neighbours.empty()) refuse("--neighbours");
-  if (!a.held_out.empty()) refuse("--held-out");
-  if (a.reference_count > 0) refuse("--reference-count");
+  a.refuse({"--classifier", "--plot", "--neighbours", "--held-out", "--reference-count", "--order",
+            "--searched", "--patch", "--batch"},
+           "pictures", "samples that are rows");
+  if (!a.no_features()) a.refuse({"--features"}, "pictures", "samples that are rows");
 }
 
 Nll nll_under(const Globals& globals, const flow::Flow& flow, const Rows& rows) {
@@ -147,11 +140,21 @@ Sets sets_of_tables(const EvaluateArguments& a) {
   return sets;
 }
 
+// UsageError where a number is missing or not finite.
+at::Tensor checked(const std::string& file, const at::Tensor& rows) {
+  const at::Tensor bad = rows.isfinite().logical_not().nonzero();
+  if (bad.size(0) == 0) return rows;
+  const auto at = [&](std::int64_t k) { return bad[0][k].item<std::int64_t>() + 1; };
+  throw usage_error("finite numbers for --features none",
+                    fmt::format("{}: row {}, column {} holds none", file, at(0), at(1)),
+                    "leave such rows out; of tables, missing cells are encoded without --features");
+}
+
 // The numbers of a file: of .npy as they are, of a table column by column.
 at::Tensor numbers_in(const std::string& file) {
   if (std::filesystem::path(file).extension() == ".npy") {
     const at::Tensor array = io::read_npy(file).to(at::kDouble);
-    return array.dim() == 1 ? array.unsqueeze(1) : array.flatten(1);
+    return checked(file, array.dim() == 1 ? array.unsqueeze(1) : array.flatten(1));
   }
   const data::Table table = data::read_table(file, {});
   std::vector<at::Tensor> columns;
@@ -163,7 +166,7 @@ at::Tensor numbers_in(const std::string& file) {
     }
     columns.push_back(at::tensor(column.numbers, at::kDouble));
   }
-  return at::stack(columns, 1);
+  return checked(file, at::stack(columns, 1));
 }
 
 Sets sets_of_numbers(const EvaluateArguments& a) {
@@ -171,6 +174,11 @@ Sets sets_of_numbers(const EvaluateArguments& a) {
   sets.made = numbers_in(a.samples);
   sets.made = sets.made.narrow(0, 0, count_of(a, sets.made.size(0)));
   sets.real = numbers_in(a.reference);
+  require_usage(sets.made.size(1) == sets.real.size(1),
+                "samples and a reference with as many numbers in a row",
+                fmt::format("{} in {}, {} in {}", sets.made.size(1), a.samples, sets.real.size(1),
+                            a.reference),
+                "compare files of the same columns");
   sets.space = plain_space;
   return sets;
 }
@@ -196,9 +204,6 @@ at::Tensor numbers_of(const data::TableColumn& column, const data::TableColumn& 
   return at::tensor(codes, at::kDouble);
 }
 
-// Rows whose numbers are all there.
-at::Tensor complete_rows(const at::Tensor& rows) { return rows.index({at::isfinite(rows).all(1)}); }
-
 nlohmann::ordered_json column_report(const Globals& globals, const Sets& sets) {
   std::vector<at::Tensor> made;
   std::vector<at::Tensor> real;
@@ -212,8 +217,8 @@ nlohmann::ordered_json column_report(const Globals& globals, const Sets& sets) {
     categorical.push_back(!column.holds_numbers);
     names.push_back(column.name);
   }
-  const auto difference = metric::table_difference(complete_rows(at::stack(real, 1)),
-                                                   complete_rows(at::stack(made, 1)), categorical);
+  const auto difference =
+      metric::table_difference(at::stack(real, 1), at::stack(made, 1), categorical);
   nlohmann::ordered_json columns = nlohmann::json::array();
   for (std::size_t j = 0; j < names.size(); ++j) {
     const auto& d = difference.columns[j];
@@ -227,6 +232,8 @@ nlohmann::ordered_json column_report(const Globals& globals, const Sets& sets) {
       entry["wasserstein1"] = json_number(d.numeric.wasserstein1);
       entry["mean_difference"] = json_number(d.numeric.mean);
       entry["deviation_difference"] = json_number(d.numeric.standard_deviation);
+      entry["missing_share"] = d.missing_synthetic;
+      entry["missing_share_real"] = d.missing_real;
     } else {
       entry["total_variation"] = json_number(d.total_variation);
     }

@@ -90,14 +90,16 @@ FeatureReader::FeatureReader(const EvaluateArguments& a) : cache_(cache_folder(a
 
 PictureFeatures FeatureReader::read(const Loaded& loaded, const PictureSets& sets) const {
   const auto real = [&](const at::Tensor& pictures) {
-    return cache_.read(*loaded.classifier, loaded.file, pictures).reading.features;
+    return cache_.read(*loaded.classifier, loaded.file, pictures, stop_if_interrupted)
+        .reading.features;
   };
-  PictureFeatures features{.name = loaded.classifier->name(),
-                           .file = loaded.file.string(),
-                           .samples = loaded.classifier->read(sets.samples.pictures).features,
-                           .reference = real(sets.real.reference),
-                           .floor = {},
-                           .floor_reference = {}};
+  PictureFeatures features{
+      .name = loaded.classifier->name(),
+      .file = loaded.file.string(),
+      .samples = loaded.classifier->read(sets.samples.pictures, stop_if_interrupted).features,
+      .reference = real(sets.real.reference),
+      .floor = {},
+      .floor_reference = {}};
   stop_if_interrupted();
   if (sets.real.floor_reference.is_same(sets.real.reference)) {
     features.floor = real(sets.real.floor);
@@ -127,9 +129,11 @@ std::int64_t FeatureReader::classes() const {
 
 FeatureReader::Logits FeatureReader::read_classes(const PictureSets& sets) const {
   const metric::Classifier& classifier = *classes_.classifier;
-  return {.name = classifier.name(),
-          .samples = classifier.read(sets.samples.pictures).logits,
-          .reference = cache_.read(classifier, classes_.file, sets.real.reference).reading.logits};
+  return {
+      .name = classifier.name(),
+      .samples = classifier.read(sets.samples.pictures, stop_if_interrupted).logits,
+      .reference = cache_.read(classifier, classes_.file, sets.real.reference, stop_if_interrupted)
+                       .reading.logits};
 }
 
 }  // namespace calor::app

@@ -188,8 +188,10 @@ nlohmann::ordered_json run_restoration(const Globals& globals, const RestoreArgu
   const auto measurement = restore::make_measurement(options, flow.items().height,
                                                      flow.items().width, read_mask(a.mask), device);
   const std::int64_t label = labels_from(a.label, flow.items(), 1, 1)[0].item<std::int64_t>();
-  // Between none and none there is nothing to guide, at twice the evaluations.
-  if (label == flow.items().classes()) sampling.guidance.scale = 1;
+  if (label == flow.items().classes()) {
+    a.check_unguided();
+    sampling.guidance.scale = 1;  // between none and none: nothing, at twice the evaluations
+  }
   const RestoreInputs inputs = restore_inputs(a, model, *measurement);
 
   const InterruptGuard guard;

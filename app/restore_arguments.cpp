@@ -54,6 +54,15 @@ void add_sampling(CLI::App& command, std::vector<std::string>& settings, const s
 
 }  // namespace
 
+void RestoreArguments::check_unguided() const {
+  const auto given = std::ranges::find_if(sampling_settings_, [](const std::string& setting) {
+    return setting.starts_with("sample.guidance=");
+  });
+  require_usage(given == sampling_settings_.end(), "--label CLASS for --guidance",
+                "pictures of no class, towards which nothing can guide",
+                "say which class they are of, or leave --guidance out");
+}
+
 restore::MeasurementOptions RestoreArguments::measurement() const {
   restore::MeasurementOptions options;
   config::Options declared;

@@ -25,6 +25,8 @@ struct RestoreArguments {
   // UsageError where a flag has no say in the task, where --out is no FILE.png or .npy or is one of
   // the files that are read. Before any work is done.
   void check() const;
+  // UsageError where --guidance was given for pictures of no class.
+  void check_unguided() const;
   restore::MeasurementOptions measurement() const;
   // 40 ancestral steps, equal in log(A/S), with the model's guidance, but for what was said on the
   // command line.

@@ -188,11 +188,13 @@ class TrainedClassifier final : public Classifier {
 
 }  // namespace
 
-Reading Classifier::read(const at::Tensor& pictures) const {
+Reading Classifier::read(const at::Tensor& pictures,
+                         const std::function<void()>& before_piece) const {
   const c10::NoGradGuard no_grad;
   std::vector<at::Tensor> features;
   std::vector<at::Tensor> logits;
   for (const at::Tensor& part : pictures.split(pictures_at_once())) {
+    if (before_piece) before_piece();
     const Reading reading = reading_of(layers(part.to(at::kFloat) / 255).back());
     features.push_back(reading.features);
     logits.push_back(reading.logits);

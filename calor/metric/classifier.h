@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,8 +25,8 @@ class Classifier {
   virtual std::string name() const = 0;
   // uint8 [N, 1 or 3, H, W]: scaled to [0, 1], resized bilinearly to the network's sides
   // (half-pixel centres, no antialiasing), channels repeated or averaged as it needs. Works in
-  // pieces.
-  Reading read(const at::Tensor& pictures) const;
+  // pieces; calls `before_piece`, which may throw to stop it.
+  Reading read(const at::Tensor& pictures, const std::function<void()>& before_piece = {}) const;
   // What the layers say, [N, channels, ..] each, from the first to the features': of pictures fp32
   // [N, 1 or 3, H, W] in [0, 1] on the classifier's device, differentiable.
   std::vector<at::Tensor> layers(const at::Tensor& pictures) const;

@@ -77,14 +77,15 @@ fs::path FeatureCache::file_of(const fs::path& weights, const at::Tensor& pictur
 }
 
 CachedReading FeatureCache::read(const Classifier& classifier, const fs::path& weights,
-                                 const at::Tensor& pictures) const {
-  if (folder_.empty()) return {.reading = classifier.read(pictures)};
+                                 const at::Tensor& pictures,
+                                 const std::function<void()>& before_piece) const {
+  if (folder_.empty()) return {.reading = classifier.read(pictures, before_piece)};
   const std::string content = content_of(weights, pictures);
   const fs::path file = file_in(folder_, content);
   if (const auto found = find(file, content, pictures.size(0))) {
     return {.reading = *found, .found = true, .kept = true};
   }
-  CachedReading made{.reading = classifier.read(pictures)};
+  CachedReading made{.reading = classifier.read(pictures, before_piece)};
   try {
     write(file, content, made.reading);
     made.kept = true;

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <filesystem>
+#include <functional>
 
 #include "calor/metric/classifier.h"
 
@@ -25,7 +26,8 @@ class FeatureCache {
 
   // What `classifier`, loaded from the file `weights`, says of uint8 [N, C, H, W].
   CachedReading read(const Classifier& classifier, const std::filesystem::path& weights,
-                     const at::Tensor& pictures) const;
+                     const at::Tensor& pictures,
+                     const std::function<void()>& before_piece = {}) const;
   // Where that lies, whether or not it is there; empty where nothing is kept.
   std::filesystem::path file_of(const std::filesystem::path& weights,
                                 const at::Tensor& pictures) const;

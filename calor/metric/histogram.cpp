@@ -10,7 +10,6 @@ namespace calor::metric {
 namespace {
 
 constexpr std::int64_t levels = 256;
-constexpr std::int64_t piece = 500;  // pictures at a time
 
 at::Tensor cumulative(const at::Tensor& histograms) { return histograms.mean(0).cumsum(1); }
 
@@ -19,7 +18,7 @@ at::Tensor cumulative(const at::Tensor& histograms) { return histograms.mean(0).
 at::Tensor channel_histograms(const at::Tensor& pictures) {
   check_pictures(pictures);
   std::vector<at::Tensor> parts;
-  for (const at::Tensor& part : pictures.split(piece)) {
+  for (const at::Tensor& part : in_pieces(pictures)) {
     const at::Tensor values = part.flatten(2).flatten(0, 1).to(at::kLong);  // [n C, pixels]
     at::Tensor counts = at::zeros({values.size(0), levels}, at::kDouble);
     counts.scatter_add_(1, values, at::ones(values.sizes(), at::kDouble));

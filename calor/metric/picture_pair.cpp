@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "calor/core/error.h"
 
 namespace calor::metric {
@@ -24,6 +26,12 @@ void check_picture_pair(const at::Tensor& a, const at::Tensor& b) {
               fmt::format("[{}] and [{}] (channels, height, width)",
                           fmt::join(a.sizes().slice(1), ", "), fmt::join(b.sizes().slice(1), ", ")),
               "bring both to the same size and channels");
+}
+
+std::vector<at::Tensor> in_pieces(const at::Tensor& pictures) {
+  constexpr std::int64_t values = std::int64_t{1} << 22;
+  const std::int64_t each = pictures.numel() / pictures.size(0);
+  return pictures.split(std::max<std::int64_t>(1, values / each));
 }
 
 }  // namespace calor::metric

@@ -12,21 +12,24 @@
 namespace calor::metric {
 namespace {
 
-// Mean power per frequency [H, W], float64.
+// Mean power per frequency [H, W], float64, of what `transform` makes of pictures [n, C, H, W].
+template <class Transform>
+at::Tensor mean_power(const at::Tensor& pictures, const Transform& transform) {
+  at::Tensor sum = at::zeros({pictures.size(2), pictures.size(3)}, at::kDouble);
+  for (const at::Tensor& part : in_pieces(pictures)) {
+    const at::Tensor power = transform(data::to_unit_range(part)).abs().square();
+    sum += power.to(at::kDouble).sum(at::IntArrayRef{0, 1});
+  }
+  return sum / (pictures.size(0) * pictures.size(1));
+}
+
 at::Tensor dct_power(const at::Tensor& pictures) {
   const spectral::Dct dct(pictures.size(2), pictures.size(3), at::kFloat, at::kCPU);
-  return dct.forward(data::to_unit_range(pictures))
-      .square()
-      .to(at::kDouble)
-      .mean(at::IntArrayRef{0, 1});
+  return mean_power(pictures, [&](const at::Tensor& part) { return dct.forward(part); });
 }
 
 at::Tensor fourier_power(const at::Tensor& pictures) {
-  return at::fft_fft2(data::to_unit_range(pictures))
-      .abs()
-      .square()
-      .to(at::kDouble)
-      .mean(at::IntArrayRef{0, 1});
+  return mean_power(pictures, [](const at::Tensor& part) { return at::fft_fft2(part); });
 }
 
 // [H, W], 1 where both indices are multiples of the grid's frequency, but for the mean.
@@ -96,12 +99,11 @@ at::Tensor radial_bands(std::int64_t height, std::int64_t width) {
 }
 
 at::Tensor radial_power(const at::Tensor& pictures) {
-  constexpr std::int64_t piece = 500;
   check_pictures(pictures);
   const spectral::Dct dct(pictures.size(2), pictures.size(3), at::kFloat, at::kCPU);
   const at::Tensor means = band_means(pictures.size(2), pictures.size(3));
   std::vector<at::Tensor> parts;
-  for (const at::Tensor& part : pictures.split(piece)) {
+  for (const at::Tensor& part : in_pieces(pictures)) {
     const at::Tensor power = dct.forward(data::to_unit_range(part)).square();
     parts.push_back(at::mm(power.to(at::kDouble).mean(1).flatten(1), means));
   }

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <cmath>
+#include <limits>
 
 #include "calor/core/error.h"
 #include "calor/metric/samples.h"
@@ -70,12 +71,45 @@ at::Tensor ranks(const at::Tensor& column) {
   return (size.cumsum(0) - 0.5 * (size + 1)).index_select(0, inverse);
 }
 
+at::Tensor present(const at::Tensor& rows) {
+  return rows.dim() == 1 ? rows.masked_select(rows.isfinite())
+                         : rows.index({rows.isfinite().all(1)});
+}
+
+double missing_share(const at::Tensor& column) {
+  return 1 - column.isfinite().to(at::kDouble).mean().item<double>();
+}
+
+constexpr double none = std::numeric_limits<double>::quiet_NaN();
+
+// Correlations [d, d] of x [n, d], of each pair over the rows where both are there.
+at::Tensor pairwise(const at::Tensor& x, at::Tensor (*correlation)(const at::Tensor&)) {
+  if (x.isfinite().all().item<bool>()) return correlation(x);
+  const std::int64_t d = x.size(1);
+  at::Tensor all = at::eye(d, at::kDouble);
+  for (std::int64_t i = 0; i < d; ++i) {
+    for (std::int64_t j = i + 1; j < d; ++j) {
+      const at::Tensor rows = present(at::stack({x.select(1, i), x.select(1, j)}, 1));
+      const double r = rows.size(0) < 2 ? none : correlation(rows)[0][1].item<double>();
+      all[i][j] = all[j][i] = r;
+    }
+  }
+  return all;
+}
+
+// [n, d], floating, values of any kind.
+at::Tensor as_table(const at::Tensor& x, const std::string& name) {
+  as_samples(x.isfinite().to(at::kDouble), name, 2);  // its shape
+  return x.detach().to(at::kCPU, at::kDouble).contiguous();
+}
+
 PairwiseDifference summarised(const at::Tensor& difference) {
   const std::int64_t c = difference.size(0);
   PairwiseDifference out{.difference = difference, .max = 0, .mean = 0};
   if (c < 2) return out;
   const at::Tensor pairs = at::triu_indices(c, c, 1);
-  const at::Tensor values = difference.index({pairs[0], pairs[1]});
+  const at::Tensor values = present(difference.index({pairs[0], pairs[1]}));
+  if (values.numel() == 0) return {.difference = difference, .max = none, .mean = none};
   out.max = values.max().item<double>();
   out.mean = values.mean().item<double>();
   return out;
@@ -199,12 +233,27 @@ at::Tensor spearman_correlation(const at::Tensor& x) {
   return pearson_correlation(at::stack(columns, 1));
 }
 
+namespace {
+
+NumericDifference difference_of_present(const at::Tensor& real, const at::Tensor& synthetic) {
+  const at::Tensor ours = present(real);
+  const at::Tensor theirs = present(synthetic);
+  if (ours.size(0) < 2 || theirs.size(0) < 2) return {none, none, none, none};
+  return numeric_difference(ours, theirs);
+}
+
+}  // namespace
+
 TableDifference table_difference(const at::Tensor& real, const at::Tensor& synthetic,
                                  const std::vector<bool>& categorical) {
-  const SamplePair set = as_sample_pair(real, synthetic, 2);
-  if (static_cast<std::int64_t>(categorical.size()) != set.a.size(1)) {
-    throw Error(fmt::format("a flag for each of {} columns", set.a.size(1)),
-                fmt::format("{} flags", categorical.size()), "say of each whether it holds codes");
+  const SamplePair set{.a = as_table(real, "real table"),
+                       .b = as_table(synthetic, "synthetic table")};
+  if (static_cast<std::int64_t>(categorical.size()) != set.a.size(1) ||
+      set.b.size(1) != set.a.size(1)) {
+    throw Error(
+        fmt::format("a synthetic column, and a flag, for each of {} columns", set.a.size(1)),
+        fmt::format("{} columns, {} flags", set.b.size(1), categorical.size()),
+        "say of each column whether it holds codes");
   }
   TableDifference out;
   std::vector<at::Tensor> real_numbers;
@@ -220,7 +269,9 @@ TableDifference table_difference(const at::Tensor& real, const at::Tensor& synth
                                     as_codes(theirs, fmt::format("synthetic column {}", j))));
       column.total_variation = total_variation_of(codes.back());
     } else {
-      column.numeric = numeric_difference(ours, theirs);
+      column.missing_real = missing_share(ours);
+      column.missing_synthetic = missing_share(theirs);
+      column.numeric = difference_of_present(ours, theirs);
       real_numbers.push_back(ours);
       synthetic_numbers.push_back(theirs);
     }
@@ -230,8 +281,10 @@ TableDifference table_difference(const at::Tensor& real, const at::Tensor& synth
   if (!real_numbers.empty()) {
     const at::Tensor ours = at::stack(real_numbers, 1);
     const at::Tensor theirs = at::stack(synthetic_numbers, 1);
-    out.pearson = between(pearson_correlation(ours), pearson_correlation(theirs));
-    out.spearman = between(spearman_correlation(ours), spearman_correlation(theirs));
+    out.pearson =
+        between(pairwise(ours, pearson_correlation), pairwise(theirs, pearson_correlation));
+    out.spearman =
+        between(pairwise(ours, spearman_correlation), pairwise(theirs, spearman_correlation));
   }
   compare_categorical(codes, out);
   return out;

@@ -1,5 +1,7 @@
 // How far a synthetic table's columns, and pairs of columns, are from the real table's. Takes plain
-// tensors; which columns are categorical is said by flags.
+// tensors; which columns are categorical is said by flags. A missing number is NaN: a column's
+// differences are those of the numbers that are there, a pair's correlation that of the rows where
+// both are.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -35,13 +37,16 @@ at::Tensor spearman_correlation(const at::Tensor& x);
 
 struct PairwiseDifference {
   at::Tensor difference;  // float64 [c, c], absolute, diagonal 0
-  double max = 0;         // over pairs of different columns; 0 where there are none
+  // Over pairs of different columns that have numbers in two rows or more, in both tables; 0 where
+  // there are no pairs, NaN where none has.
+  double max = 0;
   double mean = 0;
 };
 
 struct ColumnDifference {
   bool categorical = false;
-  NumericDifference numeric;   // of a numeric column
+  double missing_real = 0, missing_synthetic = 0;  // shares of a numeric column's rows
+  NumericDifference numeric;   // of a numeric column; NaN where fewer than two numbers are there
   double total_variation = 0;  // of a categorical column
 };
 
@@ -53,7 +58,7 @@ struct TableDifference {
 };
 
 // real [n, d] and synthetic [m, d], floating, n and m > 1; categorical[j]: column j holds codes.
-// Error naming the column where a code is not a whole number, or the row of a missing value.
+// Error naming the column where a code is not a whole number.
 TableDifference table_difference(const at::Tensor& real, const at::Tensor& synthetic,
                                  const std::vector<bool>& categorical);
 

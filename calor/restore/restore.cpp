@@ -77,6 +77,11 @@ void check_restorable(const flow::Flow& flow, const solve::SolverOptions& solver
                       flow.options().stages.maps ? "a distilled student" : "a chain of stages",
                       "train one of the hdfm, jit or fm presets, or name the student's teacher");
   }
+  if (flow.has_levels()) {
+    throw usage_error("a flow from noise as the prior",
+                      "path.kind = \"ihdm\", whose levels are blurred pictures without a posterior",
+                      "train one of the hdfm, jit, fm, vp or blurring presets");
+  }
   if (solve::is_ode(solver.solver)) {
     throw usage_error(
         "a solver that steps on the path: spectral-2m, spectral-1, ancestral, heun or euler",

@@ -152,7 +152,18 @@ expect 2 "rows" "$CALOR" evaluate one.csv --reference two.csv --features data/we
 printf 'a,b\n1,x\n' >text.csv
 expect 2 "column b holds texts" "$CALOR" evaluate text.csv --reference two.csv --features none
 cut -d, -f1 one.csv >narrow.csv && head -9 one.csv >short.csv
-expect 1 "features" "$CALOR" evaluate narrow.csv --reference two.csv --features none
+expect 2 "numbers in a row" "$CALOR" evaluate narrow.csv --reference two.csv --features none
 expect 2 "at least 16" "$CALOR" evaluate two.csv --reference short.csv
+sed '5s/,.*/,nan/' one.csv >holes.csv
+expect 2 "holes.csv: row 4, column 2" "$CALOR" evaluate holes.csv --reference two.csv --features none
+# Flags without a say.
+expect 2 "a run or a model for --steps" "$CALOR" evaluate others --reference $real --steps 7
+expect 2 "pictures for --order" "$CALOR" evaluate one.csv --reference two.csv --order stored
+expect 2 "leave --split out" "$CALOR" evaluate run --reference $real --split test
+# Cells that are missing: each column by the numbers that it has.
+awk -F, 'NR == 1 { print "a,b,c"; next } { if (NR % 3 == 0) print "," $2 "," NR; else if (NR % 3 == 1) print $1 ",," NR; else print $1 "," $2 "," }' \
+  two.csv >missing.csv
+evaluate missing.csv --reference missing.csv >missing.json || fail "a table none of whose rows is complete"
+grep -q '"missing_share": 0.33' missing.json && grep -q '"kolmogorov_smirnov": 0.0' missing.json || fail "what it says: $(cat missing.json)"
 mkdir empty && expect 1 "empty" "$CALOR" evaluate empty --reference $real
 finish

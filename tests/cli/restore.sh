@@ -69,6 +69,9 @@ expect 1 "nowhere.png" restore nowhere.png --task denoise
 expect 1 "28 x 28" restore small.png --task denoise
 expect 1 "7 x 7.*|14 x 14" restore small.png --task superresolve
 expect 1 "clean picture of 28 x 28" restore small.png --simulate --task superresolve
+expect 2 "label CLASS for --guidance" restore small.png --task superresolve --factor 2 --guidance 3
+"$CALOR" train ihdm-mnist "${tiny[@]}" data.source=moved --run levels train.steps=1 --quiet || fail "a model of levels"
+expect 2 "a flow from noise" "$CALOR" restore levels moved/000000.png --task denoise
 expect 2 "divides" restore small.png --task superresolve --factor 3
 expect 2 "factor" restore small.png --task denoise --factor 2
 expect 2 "blur" restore small.png --task denoise --blur 2

@@ -126,6 +126,31 @@ TEST(TableStatistics, ShuffledColumnsDifferInPairsOnly) {
   EXPECT_EQ(found.contingency.difference[0][1].item<double>(), found.contingency.max);
 }
 
+// What is missing in one column takes nothing from the others; pairs are compared where both are.
+TEST(TableStatistics, MissingNumbersAreLeftOutByColumnAndByPair) {
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  const at::Tensor x = at::tensor({1.0, 2.0, 3.0, 4.0, nan, nan}, at::kDouble);
+  const at::Tensor y = at::tensor({nan, 2.0, 3.0, 5.0, 1.0, 9.0}, at::kDouble);
+  const at::Tensor z = at::tensor({0.0, nan, nan, nan, 1.0, 2.0}, at::kDouble);
+  const at::Tensor real = at::stack({x, y, z}, 1);
+  const at::Tensor other = at::stack({x + 1, -y, at::full({6}, nan, at::kDouble)}, 1);
+  const auto found = table_difference(real, other, {false, false, false});
+  EXPECT_NEAR(found.columns[0].missing_real, 1.0 / 3, 1e-15);
+  EXPECT_EQ(found.columns[2].missing_synthetic, 1);
+  // Four numbers each, moved by one; 1, ..., 4 have the deviation sqrt(5/3).
+  EXPECT_NEAR(found.columns[0].numeric.mean, 1 / std::sqrt(5.0 / 3), 1e-12);
+  EXPECT_NEAR(found.columns[0].numeric.kolmogorov_smirnov, 0.25, 1e-12);
+  EXPECT_TRUE(std::isnan(found.columns[2].numeric.mean));
+  // x and y in rows 1 to 3, (2, 2), (3, 3), (4, 5): r = 3 / sqrt(2 * 14 / 3); -y turns its sign.
+  const double r = 3 / std::sqrt(2 * 14.0 / 3);
+  EXPECT_NEAR(found.pearson.difference[0][1].item<double>(), 2 * r, 1e-12);
+  EXPECT_NEAR(found.pearson.max, 2 * r, 1e-12);  // the other pairs have no numbers
+  EXPECT_NEAR(found.spearman.max, 2, 1e-12);
+  EXPECT_TRUE(std::isnan(found.pearson.difference[0][2].item<double>()));
+  const auto without = table_difference(real.slice(1, 1), other.slice(1, 1), {false, false});
+  EXPECT_TRUE(std::isnan(without.pearson.max));
+}
+
 TEST(TableStatistics, EqualTablesAndOneKindOfColumn) {
   const at::Tensor numbers = normal(1, {50, 3});
   const auto same = table_difference(numbers, numbers, {false, false, false});
