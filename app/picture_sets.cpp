@@ -235,12 +235,6 @@ void open_given_real(const EvaluateArguments& a, RealPictures& real) {
 
 }  // namespace
 
-at::Tensor pictures_at(const data::ImageDataset& set, Items items) {
-  std::vector<at::Tensor> pictures;
-  for (const std::int64_t i : items) pictures.push_back(set.picture(i));
-  return at::stack(pictures);
-}
-
 PictureSets open_picture_sets(const Globals& globals, const EvaluateArguments& a,
                               const RunModel* model) {
   PictureSets sets;

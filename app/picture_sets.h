@@ -5,7 +5,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -46,8 +45,5 @@ struct PictureSets {
 // shapes differ or there are too few.
 PictureSets open_picture_sets(const Globals& globals, const EvaluateArguments& a,
                               const RunModel* model);
-
-// A set's pictures at these numbers, uint8 [n, C, H, W].
-at::Tensor pictures_at(const data::ImageDataset& set, std::span<const std::int64_t> items);
 
 }  // namespace calor::app

@@ -69,4 +69,10 @@ Pictures open_pictures(const RunModel& model, const std::string& source, const s
   return pictures;
 }
 
+at::Tensor pictures_at(const data::ImageDataset& set, std::span<const std::int64_t> items) {
+  std::vector<at::Tensor> pictures;
+  for (const std::int64_t i : items) pictures.push_back(set.picture(i));
+  return at::stack(pictures);
+}
+
 }  // namespace calor::app

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,5 +32,8 @@ data::DataOptions reading_of(const RunModel& model);
 // what it was trained on.
 Pictures open_pictures(const RunModel& model, const std::string& source, const std::string& split,
                        std::int64_t count, std::int64_t seed, bool labels);
+
+// A set's pictures at these numbers, uint8 [n, C, H, W].
+at::Tensor pictures_at(const data::ImageDataset& set, std::span<const std::int64_t> items);
 
 }  // namespace calor::app

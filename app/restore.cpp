@@ -29,13 +29,6 @@ struct Prior {
   std::int64_t pictures = 0;
 };
 
-std::vector<RandomKey> keys_of(std::int64_t seed, RandomUse use, std::int64_t count) {
-  const RandomKey key = random_key(static_cast<std::uint64_t>(seed), use);
-  std::vector<RandomKey> keys;
-  for (std::int64_t i = 0; i < count; ++i) keys.push_back(key.child(static_cast<std::uint64_t>(i)));
-  return keys;
-}
-
 // `count` of the pictures, evenly spaced: a set may be sorted by class.
 at::Tensor some_of(const at::Tensor& pictures, std::int64_t count) {
   const std::int64_t n = pictures.size(0);
@@ -56,8 +49,10 @@ restore::Uncertainty uncertainty_of(const Globals& globals, const RestoreArgumen
   const at::Tensor own = some_of(pictures, a.calibration);
   report::ProgressBar bar(static_cast<std::int64_t>(times.size()), 0, "times", globals.quiet);
   auto uncertainty = restore::measure_uncertainty(
-      flow, own, label, keys_of(a.seed, RandomUse::validation, own.size(0)), options,
-      [&](std::int64_t done) {
+      flow, own, label,
+      random_key(static_cast<std::uint64_t>(a.seed), RandomUse::validation)
+          .children(0, own.size(0)),
+      options, [&](std::int64_t done) {
         bar.update(done, "the model's own errors");
         if (interrupted()) {
           throw Error("the model's errors at all times",
@@ -201,7 +196,7 @@ nlohmann::ordered_json run_restoration(const Globals& globals, const RestoreArgu
   const auto made =
       restore::restore(flow, *measurement, inputs.measured, prior.uncertainty,
                        a.fixed ? restore::Trust::same_for_all : restore::Trust::adaptive, label,
-                       keys_of(a.seed, RandomUse::sampling_noise, count), a.samples, sampling,
+                       solve::sampling_keys(a.seed, 0, count), a.samples, sampling,
                        [&](std::int64_t done) { bar.update(done, ""); });
   bar.finish();
   if (made.samples.size(0) == 0) {

@@ -64,12 +64,6 @@ at::Tensor read_all(const std::vector<fs::path>& files, const data::ItemSpec& it
   return at::stack(pictures);
 }
 
-at::Tensor pictures_at(const data::ImageDataset& set, std::span<const std::int64_t> items) {
-  std::vector<at::Tensor> pictures;
-  for (const std::int64_t i : items) pictures.push_back(set.picture(i));
-  return at::stack(pictures);
-}
-
 void check_shape(const data::ItemSpec& found, const data::ItemSpec& items,
                  const std::string& source) {
   const auto text = [](const data::ItemSpec& s) {
@@ -99,14 +93,6 @@ void draw_from_set(const RestoreArguments& a, const RunModel& model, RestoreInpu
 
 bool is_set(const RestoreArguments& a) {
   return a.pictures.empty() || (a.pictures.size() == 1 && !io::is_picture_name(a.pictures.front()));
-}
-
-std::vector<RandomKey> noise_keys(std::int64_t seed, std::int64_t count) {
-  const RandomKey key =
-      random_key(static_cast<std::uint64_t>(seed), RandomUse::validation).child(1);
-  std::vector<RandomKey> keys;
-  for (std::int64_t i = 0; i < count; ++i) keys.push_back(key.child(static_cast<std::uint64_t>(i)));
-  return keys;
 }
 
 // Nothing where the set is not there or is no longer what the model was trained on.
@@ -163,7 +149,9 @@ RestoreInputs restore_inputs(const RestoreArguments& a, const RunModel& model,
     inputs.source = a.pictures.front();
     inputs.split = "given";
   }
-  const auto keys = noise_keys(a.seed, inputs.truth.size(0));
+  const auto keys = random_key(static_cast<std::uint64_t>(a.seed), RandomUse::validation)
+                        .child(1)
+                        .children(0, inputs.truth.size(0));
   const at::Device device = measurement.support().device();
   inputs.measured = measurement.simulate(inputs.truth.to(device), keys).cpu();
   return inputs;

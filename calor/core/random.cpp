@@ -64,6 +64,15 @@ void fill_normal_blocks(RandomKey key, std::span<T> out) {
 
 RandomKey RandomKey::child(std::uint64_t index) const { return {mix(value ^ mix(index))}; }
 
+std::vector<RandomKey> RandomKey::children(std::int64_t first, std::int64_t count) const {
+  std::vector<RandomKey> keys;
+  keys.reserve(static_cast<std::size_t>(count));
+  for (std::int64_t i = first; i < first + count; ++i) {
+    keys.push_back(child(static_cast<std::uint64_t>(i)));
+  }
+  return keys;
+}
+
 RandomKey random_key(std::uint64_t seed, RandomUse use) {
   return RandomKey{mix(seed)}.child(static_cast<std::uint64_t>(use));
 }

@@ -18,6 +18,8 @@ struct RandomKey {
 
   // A key that is, for all practical purposes, independent of this one and of its other children.
   RandomKey child(std::uint64_t index) const;
+  // The children `first`, `first` + 1, ...: one for each of `count` items.
+  std::vector<RandomKey> children(std::int64_t first, std::int64_t count) const;
 };
 
 // What the streams of one seed are used for, so that no two uses share numbers.

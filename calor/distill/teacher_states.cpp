@@ -149,12 +149,14 @@ std::optional<Way> teacher_way(const flow::Flow& teacher, const StatesRequest& r
           .states = {states.borders[static_cast<std::size_t>(group.last) + 1]},
           .given = states.given};
   Place before{.stage = teacher.size(), .t = 0};
+  const bool own_steps = solve::steps_within(teacher, request.sampling.solver);
   for (std::int64_t i = 1; i < pieces; ++i) {
     const Place place =
         teacher_place(teacher, group, student, way.times[static_cast<std::size_t>(i)]);
-    const bool same_stage = place.stage == before.stage;
-    const double from = same_stage ? before.t : 0;
-    const at::Tensor start = same_stage ? way.states.back() : states.borders[place.stage + 1];
+    // An ODE is gone on with from the place before; a sampler's own steps begin at noise.
+    const bool go_on = !own_steps && place.stage == before.stage;
+    const double from = go_on ? before.t : 0;
+    const at::Tensor start = go_on ? way.states.back() : states.borders[place.stage + 1];
     const auto make = [&](std::int64_t first, std::int64_t count) {
       return solve::generate_within(teacher, place.stage, from, place.t,
                                     start.narrow(0, first, count),
@@ -163,8 +165,9 @@ std::optional<Way> teacher_way(const flow::Flow& teacher, const StatesRequest& r
     };
     const auto made =
         fill(own, teacher.items(), fmt::format("{}-of-{}", i, pieces),
-             fmt::format("{} {:.17g} from {:.17g}", place.stage, place.t, from), make,
-             [&](std::int64_t done) {
+             fmt::format("{} {:.17g} {} {:.17g}", place.stage, place.t,
+                         own_steps ? "by the sampler from" : "from", from),
+             make, [&](std::int64_t done) {
                progress(fmt::format("the teacher's way through the stages {} to {}, {} of {}",
                                     group.first + 1, group.last + 1, i, pieces - 1),
                         done);

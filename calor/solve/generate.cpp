@@ -47,12 +47,8 @@ GenerateOptions options_from_notes(const flow::Notes& notes, const std::string& 
 }
 
 std::vector<RandomKey> sampling_keys(std::int64_t seed, std::int64_t first, std::int64_t count) {
-  const RandomKey key = random_key(static_cast<std::uint64_t>(seed), RandomUse::sampling_noise);
-  std::vector<RandomKey> keys;
-  for (std::int64_t i = first; i < first + count; ++i) {
-    keys.push_back(key.child(static_cast<std::uint64_t>(i)));
-  }
-  return keys;
+  return random_key(static_cast<std::uint64_t>(seed), RandomUse::sampling_noise)
+      .children(first, count);
 }
 
 namespace {
@@ -106,6 +102,22 @@ std::vector<double> grid_from(double begin, const std::vector<double>& grid) {
   return rest;
 }
 
+// The part of a grid between two times, which are its ends.
+std::vector<double> grid_between(double begin, double end, const std::vector<double>& grid) {
+  constexpr double rounding = 1e-6;
+  std::vector<double> part = grid_from(begin, grid);
+  std::erase_if(part, [&](double t) { return t > end - rounding; });
+  part.push_back(end);
+  return part;
+}
+
+Denoise denoiser_of(const flow::Stage& stage, const flow::Given& encoded,
+                    const flow::GuidanceOptions& guidance) {
+  return [&stage, encoded, guidance](const at::Tensor& state, double t) {
+    return stage.clean(state, t, encoded, guidance);
+  };
+}
+
 // From the stage's time `begin` to its left end. The steps are those of the whole stage.
 Solution run_stage(const flow::Stage& stage, double begin, const at::Tensor& z,
                    const flow::Given& observed, const SolverOptions& solver,
@@ -119,13 +131,11 @@ Solution run_stage(const flow::Stage& stage, double begin, const at::Tensor& z,
         std::ceil(static_cast<double>(solver.steps) * (1 - begin) - 1e-9));
     return integrate_stage(stage, begin, 1, z, given, rest, guidance);
   }
-  const Denoise denoise = [&](const at::Tensor& state, double t) {
-    return stage.clean(state, t, given, guidance);
-  };
   // Inside a chain log(A/S) does not begin at -infinity: equal steps of time.
   const auto grid =
       stage.step() ? uniform_grid(solver.steps) : default_grid(*stage.space().path, solver);
-  return sample(stage.space(), denoise, z, grid_from(begin, grid), solver, observe, noise);
+  return sample(stage.space(), denoiser_of(stage, given, guidance), z, grid_from(begin, grid),
+                solver, observe, noise);
 }
 
 // The whole chain as one path, where its stages predict the data and the solver steps on paths.
@@ -289,21 +299,31 @@ Generated generate_between(const flow::Flow& flow, std::size_t from, std::size_t
   return generate_stages(flow, from, to, {.noise = states, .keys = {}}, given, own, {}, {});
 }
 
+bool steps_within(const flow::Flow& flow, const SolverOptions& solver) {
+  return !flow.is_chain() && !is_ode(solver.solver) && !is_stochastic(solver.solver);
+}
+
 Generated generate_within(const flow::Flow& flow, std::size_t stage, double from, double to,
                           const at::Tensor& states, const flow::Given& given,
                           const GenerateOptions& wanted) {
   const c10::NoGradGuard no_grad;
   const GenerateOptions options = settled(flow, given, wanted);
   SolverOptions solver = options.solver;
-  if (!is_ode(solver.solver)) solver.solver = Solver::adams;
+  const bool on_path = steps_within(flow, solver);
+  if (!on_path && !is_ode(solver.solver)) solver.solver = Solver::adams;
+  const flow::Stage& own_stage = flow.stage(stage);
+  const auto run = [&](const at::Tensor& z, const flow::Given& own) {
+    if (!on_path) return integrate_stage(own_stage, from, to, z, own, solver, options.guidance);
+    return sample(own_stage.space(), denoiser_of(own_stage, own, options.guidance), z,
+                  grid_between(from, to, default_grid(*own_stage.space().path, solver)), solver);
+  };
   Generated out;
   std::vector<at::Tensor> parts;
   for (std::int64_t start = 0; start < states.size(0) && !interrupted(); start += options.batch) {
     const std::int64_t count = std::min(options.batch, states.size(0) - start);
     const at::Tensor z = states.narrow(0, start, count).to(flow.device(), at::kFloat);
-    const flow::Given own = flow.stage(stage).encoded(given.narrow(start, count).to(flow.device()));
     const Solution solution =
-        integrate_stage(flow.stage(stage), from, to, z, own, solver, options.guidance);
+        run(z, own_stage.encoded(given.narrow(start, count).to(flow.device())));
     parts.push_back(solution.sample.cpu());
     out.nfe = std::max(out.nfe, solution.nfe);
   }

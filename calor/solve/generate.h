@@ -74,8 +74,13 @@ Generated generate(const flow::Flow& flow, const at::Tensor& noise, const flow::
                    const GenerateOptions& options, const OnBatch& on_batch = {},
                    const Observe& observe = {});
 
+// Whether generate_within takes the solver's own steps: where it steps on the path, of one stage,
+// and draws no noise.
+bool steps_within(const flow::Flow& flow, const SolverOptions& solver);
+
 // Inside one stage, from states at its time `from` to those at `to` (0 <= from < to <= 1, 0 its
-// noisy end): by ODE solvers, as below.
+// noisy end). By the solver's own steps, those of its grid that lie between, it is the way of its
+// samples where it begins at noise; otherwise by ODE solvers, as below.
 Generated generate_within(const flow::Flow& flow, std::size_t stage, double from, double to,
                           const at::Tensor& states, const flow::Given& given,
                           const GenerateOptions& options);

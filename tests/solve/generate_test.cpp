@@ -1,4 +1,4 @@
-// What generation costs.
+// What generation costs, and where it ends inside a stage.
 #include "calor/solve/generate.h"
 
 #include <gtest/gtest.h>
@@ -25,6 +25,8 @@ flow::Flow small_flow() {
   net::Parameters& weights = flow.stage(0).network().parameters();
   weights.initialise(random_key(0, RandomUse::test));
   weights.flatten(at::kCPU);
+  const at::Tensor all = weights.flat().detach();  // the last layer begins with zeros
+  all.add_(at::arange(all.numel(), at::kFloat).sin(), 0.1);
   return flow;
 }
 
@@ -46,6 +48,40 @@ TEST(Generate, PaysForGuidanceOnlyWhereThereIsALabel) {
   EXPECT_GT(plain, 0);
   EXPECT_EQ(operations(flow, classes, 2), plain);
   EXPECT_GT(operations(flow, 0, 2), 1.5 * plain);
+}
+
+// To a time of the sampler's grid: the state that the sampler itself has there.
+TEST(Generate, WithinAStageTakesTheSamplersOwnSteps) {
+  const flow::Flow flow = small_flow();
+  const auto start = start_from(flow, sampling_keys(0, 0, 4));
+  const flow::Given given{.labels = at::arange(4, at::kLong) % classes, .condition = {}};
+  for (const Solver solver : {Solver::spectral_2m, Solver::heun, Solver::euler}) {
+    GenerateOptions options;
+    options.solver.solver = solver;
+    options.solver.steps = 6;
+    ASSERT_TRUE(steps_within(flow, options.solver));
+    std::vector<double> times;
+    std::vector<at::Tensor> states;
+    generate(flow, start, given, options, {},
+             [&](std::int64_t, double t, const at::Tensor& z, const at::Tensor&) {
+               times.push_back(t);
+               states.push_back(z.clone());
+             });
+    ASSERT_EQ(times.size(), 6U);
+    const auto within = generate_within(flow, 0, 0, times[4], start.noise, given, options);
+    EXPECT_EQ(within.nfe, solver == Solver::heun ? 7 : 4);
+    if (solver != Solver::heun) {  // whose last step is Euler's
+      EXPECT_TRUE(at::equal(within.items, states[4].cpu()));
+    }
+    const double between = 0.5 * (times[4] + times[5]);
+    EXPECT_EQ(generate_within(flow, 0, 0, between, start.noise, given, options).nfe,
+              solver == Solver::heun ? 9 : 5);
+  }
+  GenerateOptions options;
+  for (const Solver solver : {Solver::ancestral, Solver::adams}) {
+    options.solver.solver = solver;
+    EXPECT_FALSE(steps_within(flow, options.solver));
+  }
 }
 
 }  // namespace
