@@ -224,6 +224,7 @@ void add_distill(CLI::App& program, Globals& globals) {
       "Distil a trained flow into maps of few evaluations, from what it makes of noise.",
       "  calor distill runs/lfm-rose --stages 1 --run runs/rose-in-one\n"
       "  calor distill runs/lfm-rose --stages 2 --evaluations 2 --method progressive\n"
+      "  calor distill runs/hdfm-mnist --evaluations 4 --states runs/states --run runs/in-four\n"
       "  calor distill runs/lfm-fashion-mnist --stages 2 --grouping measured train.steps=5000\n"
       "  calor distill runs/hdfm-mnist --evaluations 4 --perceptual mnist_lenet.safetensors\n"
       "  calor sample runs/rose-in-one --count 10000 --out points.csv");
@@ -234,6 +235,9 @@ void add_distill(CLI::App& program, Globals& globals) {
                      "target network (default: 0.95)");
   add_method(command, *a);
   command.add_option("--run", a->run, "the student's run folder (default: runs/student)");
+  command.add_option("--states", a->options.states,
+                     "folder for what the teacher makes, which students of one teacher can share, "
+                     "also at the same time (default: RUN/pairs)");
   command
       .add_option("--grouping", a->grouping,
                   "which stages a map takes the place of: equal numbers, or the groups whose "

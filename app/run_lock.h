@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <vector>
 
+#include "calor/io/file_lock.h"
+
 namespace calor::app {
 
 class RunLock {
@@ -16,13 +18,10 @@ class RunLock {
   };
   // Error where another process holds what this one needs, or the folder cannot be written.
   RunLock(const std::filesystem::path& run, Kind kind, std::int64_t stage = 0);
-  ~RunLock();
-  RunLock(const RunLock&) = delete;
-  RunLock& operator=(const RunLock&) = delete;
 
  private:
-  void lock(const std::filesystem::path& file, bool shared, const std::filesystem::path& run);
-  std::vector<int> descriptors_;
+  void lock(const std::filesystem::path& folder, io::FileLock::Kind kind);
+  std::vector<io::FileLock> locks_;
 };
 
 }  // namespace calor::app

@@ -55,6 +55,7 @@ StatesRequest Distiller::request() const {
                         .store = options_.store};
   if (options_.conditions) request.conditions = options_.conditions->fingerprint();
   if (teacher_.flow->options().kind == net::NetworkKind::mlp) request.sampling.batch = 16'384;
+  if (!options_.states.empty()) request.folder = options_.states / states_name(request);
   return request;
 }
 
@@ -264,7 +265,7 @@ std::optional<at::Tensor> Distiller::teach(std::size_t student) {
 }
 
 Outcome Distiller::run() {
-  io::make_folder(folder_ / "pairs");
+  io::make_folder(request().folder);
   states_ = teacher_states(*teacher_.flow, request(), on_states());
   if (!states_ || choose_groups() == Outcome::interrupted) return Outcome::interrupted;
   const train::RunConfig config = config_of(options_.evaluations, config_.train.steps);

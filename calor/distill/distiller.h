@@ -37,6 +37,9 @@ struct DistilOptions {
   std::int64_t trial_steps = 1000;  // measured: of each student that is tried
   train::ParticleStore store = train::ParticleStore::fp32;
   std::shared_ptr<const data::Dataset> conditions = {};  // of a teacher that is given some
+  // Where the teacher's states are kept, those of each request by themselves, so that students can
+  // share them; empty: RUN/pairs.
+  std::filesystem::path states = {};
 };
 
 // RUN/                    model.safetensors

@@ -5,11 +5,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "calor/core/error.h"
+#include "calor/core/signals.h"
 #include "calor/distill/lessons.h"
 #include "calor/io/atomic_file.h"
 #include "calor/io/bytes.h"
+#include "calor/io/file_lock.h"
 #include "calor/path/log_snr.h"
 
 namespace calor::distill {
@@ -30,10 +34,23 @@ std::string identity_of(const StatesRequest& request, const std::string& where) 
 // Items from a number on, so many of them.
 using Make = std::function<at::Tensor(std::int64_t first, std::int64_t count)>;
 
-// One file of the request, `name` in its folder.
+// Nothing where a signal asked to stop before another process let the file go.
+std::optional<io::FileLock> lock_when_free(const fs::path& file) {
+  while (!interrupted()) {
+    auto lock = io::FileLock::try_lock(file, io::FileLock::Kind::exclusive);
+    if (lock) return lock;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  return {};
+}
+
+// One file of the request, `name` in its folder. Where another process makes it, this one waits for
+// that, and finds it whole.
 std::optional<at::Tensor> fill(const StatesRequest& request, const data::ItemSpec& items,
                                const std::string& name, const std::string& where, const Make& make,
                                const std::function<void(std::int64_t)>& progress) {
+  const auto lock = lock_when_free(request.folder / (name + ".lock"));
+  if (!lock) return {};
   const train::StoreRequest store{
       .file = request.folder / fmt::format("{}.{}", name, store_ending(request.store)),
       .identity = identity_of(request, where),
@@ -82,6 +99,8 @@ at::Tensor conditions_in_turn(const data::Dataset& set, std::int64_t count) {
 }
 
 }  // namespace
+
+std::string states_name(const StatesRequest& request) { return identity_of(request, "all"); }
 
 flow::Given given_in_turn(const data::ItemSpec& items, const data::Dataset* conditions,
                           std::int64_t count) {

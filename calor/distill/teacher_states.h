@@ -30,6 +30,9 @@ struct StatesRequest {
   train::ParticleStore store = train::ParticleStore::fp32;
 };
 
+// A folder's name for the states of this request and no other.
+std::string states_name(const StatesRequest& request);
+
 // Told what is being made, in words, and the items done.
 using OnStates = std::function<void(const std::string& what, std::int64_t done)>;
 
@@ -47,7 +50,8 @@ struct TeacherStates {
 flow::Given given_in_turn(const data::ItemSpec& items, const data::Dataset* conditions,
                           std::int64_t count);
 
-// Made chunk by chunk, resumable; nothing where a signal asked to stop.
+// Made chunk by chunk, resumable, by one process at a time for those that share a folder; nothing
+// where a signal asked to stop.
 std::optional<TeacherStates> teacher_states(const flow::Flow& teacher, const StatesRequest& request,
                                             const OnStates& progress);
 

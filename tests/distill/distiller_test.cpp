@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <map>
 #include <set>
 
 #include "calor/core/error.h"
@@ -251,6 +252,30 @@ TEST(Students, GoOnWhereTheyWereAndHaveNoDensity) {
   EXPECT_THROW(solve::flow_log_density(*student.flow, at::zeros({3, 2}), given, {}), Error);
   TrainObserver quiet;
   EXPECT_THROW(Distiller(student, "student", options, config_of(40), cut.path(), quiet), Error);
+}
+
+// Students that share what their teacher makes are the students that they would be alone, and it is
+// made once.
+TEST(Distiller, StudentsShareTheTeachersStates) {
+  Folder teacher_folder;
+  const auto teacher = trained_teacher(teacher_folder.path());
+  Folder alone, first, second, states;
+  DistilOptions options{.stages = 1, .evaluations = 2};
+  EXPECT_EQ(distil(teacher, options, 20, alone.path()), Outcome::finished);
+  options.states = states.path();
+  EXPECT_EQ(distil(teacher, options, 20, first.path()), Outcome::finished);
+  EXPECT_FALSE(fs::exists(first.path() / "pairs"));
+  std::map<fs::path, fs::file_time_type> made;
+  for (const auto& entry : fs::recursive_directory_iterator(states.path())) {
+    if (entry.path().extension() == ".f32") made[entry.path()] = fs::last_write_time(entry.path());
+  }
+  EXPECT_EQ(made.size(), 5U);  // the borders of three stages, and one place between
+  EXPECT_EQ(distil(teacher, options, 20, second.path()), Outcome::finished);
+  for (const auto& [file, time] : made) EXPECT_EQ(fs::last_write_time(file), time) << file;
+  for (const fs::path& run : {first.path(), second.path()}) {
+    EXPECT_EQ(io::read_text(run / "model.safetensors"),
+              io::read_text(alone.path() / "model.safetensors"));
+  }
 }
 
 // A student's place on the way is the teacher's with as much noise, counted from the data; and what

@@ -1,0 +1,38 @@
+#include "calor/io/file_lock.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "calor/core/error.h"
+
+namespace calor::io {
+
+std::optional<FileLock> FileLock::try_lock(const std::filesystem::path& file, Kind kind) {
+  const int descriptor = open(file.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
+  if (descriptor < 0) {
+    throw Error("a run folder that can be written",
+                fmt::format("{}: {}", file.string(), system_error_text(errno)),
+                "choose another folder with --run, or repair its permissions");
+  }
+  FileLock lock(descriptor);
+  if (flock(descriptor, (kind == Kind::shared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) return {};
+  return lock;
+}
+
+FileLock::FileLock(FileLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+FileLock& FileLock::operator=(FileLock&& other) noexcept {
+  std::swap(descriptor_, other.descriptor_);
+  return *this;
+}
+
+FileLock::~FileLock() {
+  if (descriptor_ >= 0) close(descriptor_);
+}
+
+}  // namespace calor::io
