@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
@@ -30,6 +31,9 @@ std::string identity_of(const StatesRequest& request, const std::string& where) 
   if (!request.conditions.empty()) text += " " + request.conditions;
   return io::checksum(io::as_bytes(text));
 }
+
+// Told the place on a way that is being made, counted from 1, and the items done.
+using OnPiece = std::function<void(std::int64_t piece, std::int64_t done)>;
 
 // Items from a number on, so many of them.
 using Make = std::function<at::Tensor(std::int64_t first, std::int64_t count)>;
@@ -156,44 +160,94 @@ Place teacher_place(const flow::Flow& teacher, StageGroup group, const flow::Sta
   return {.stage = n, .t = path::time_of_log_snr(teacher.stage(n).whole_path(), wanted)};
 }
 
-std::optional<Way> teacher_way(const flow::Flow& teacher, const StatesRequest& request,
-                               const TeacherStates& states, StageGroup group,
-                               const flow::Stage& student, std::int64_t pieces,
-                               const OnStates& progress) {
-  const c10::NoGradGuard no_grad;
-  StatesRequest own = request;
-  own.folder = request.folder / fmt::format("way-{}-{}", group.first + 1, group.last + 1);
-  if (pieces > 1) io::make_folder(own.folder);
-  Way way{.times = path::log_snr_cuts(student.whole_path(), pieces),
-          .states = {states.borders[static_cast<std::size_t>(group.last) + 1]},
-          .given = states.given};
+namespace {
+
+// The states between, one after another, each from the one before by an ODE solver.
+std::optional<std::vector<at::Tensor>> states_by_ode(const flow::Flow& teacher,
+                                                     const StatesRequest& request,
+                                                     const TeacherStates& states,
+                                                     const std::vector<Place>& places,
+                                                     const OnPiece& on_piece) {
+  const auto pieces = static_cast<std::int64_t>(places.size()) + 1;
+  std::vector<at::Tensor> between;
   Place before{.stage = teacher.size(), .t = 0};
-  const bool own_steps = solve::steps_within(teacher, request.sampling.solver);
-  for (std::int64_t i = 1; i < pieces; ++i) {
-    const Place place =
-        teacher_place(teacher, group, student, way.times[static_cast<std::size_t>(i)]);
-    // An ODE is gone on with from the place before; a sampler's own steps begin at noise.
-    const bool go_on = !own_steps && place.stage == before.stage;
+  for (const Place& place : places) {
+    const bool go_on = place.stage == before.stage;
     const double from = go_on ? before.t : 0;
-    const at::Tensor start = go_on ? way.states.back() : states.borders[place.stage + 1];
+    const at::Tensor start = go_on ? between.back() : states.borders[place.stage + 1];
     const auto make = [&](std::int64_t first, std::int64_t count) {
       return solve::generate_within(teacher, place.stage, from, place.t,
                                     start.narrow(0, first, count),
                                     states.given.narrow(first, count), request.sampling)
           .items;
     };
-    const auto made =
-        fill(own, teacher.items(), fmt::format("{}-of-{}", i, pieces),
-             fmt::format("{} {:.17g} {} {:.17g}", place.stage, place.t,
-                         own_steps ? "by the sampler from" : "from", from),
-             make, [&](std::int64_t done) {
-               progress(fmt::format("the teacher's way through the stages {} to {}, {} of {}",
-                                    group.first + 1, group.last + 1, i, pieces - 1),
-                        done);
-             });
+    const auto i = static_cast<std::int64_t>(between.size()) + 1;
+    const auto made = fill(request, teacher.items(), fmt::format("{}-of-{}", i, pieces),
+                           fmt::format("{} {:.17g} from {:.17g}", place.stage, place.t, from), make,
+                           [&](std::int64_t done) { on_piece(i, done); });
     if (!made) return std::nullopt;
-    way.states.push_back(*made);
+    between.push_back(*made);
     before = place;
+  }
+  return between;
+}
+
+// All of them in one go of the sampler, kept side by side in one file.
+std::optional<std::vector<at::Tensor>> states_by_sampler(const flow::Flow& teacher,
+                                                         const StatesRequest& request,
+                                                         const TeacherStates& states,
+                                                         const std::vector<Place>& places,
+                                                         const OnPiece& on_piece) {
+  std::vector<double> times;
+  for (const Place& place : places) times.push_back(place.t);
+  const auto count_of_times = static_cast<std::int64_t>(times.size());
+  data::ItemSpec side_by_side = teacher.items();
+  const std::int64_t channels = side_by_side.channels;
+  side_by_side.channels *= count_of_times;
+  const auto make = [&](std::int64_t first, std::int64_t count) {
+    return solve::generate_way(teacher, times, states.borders.back().narrow(0, first, count),
+                               states.given.narrow(first, count), request.sampling)
+        .flatten(1, 2);
+  };
+  const auto made = fill(request, side_by_side, fmt::format("of-{}", count_of_times + 1),
+                         fmt::format("sampled at {}", fmt::join(times, " ")), make,
+                         [&](std::int64_t done) { on_piece(count_of_times, done); });
+  if (!made) return std::nullopt;
+  std::vector<at::Tensor> between;
+  for (std::int64_t i = 0; i < count_of_times; ++i) {
+    between.push_back(made->narrow(1, i * channels, channels));
+  }
+  return between;
+}
+
+}  // namespace
+
+std::optional<Way> teacher_way(const flow::Flow& teacher, const StatesRequest& request,
+                               const TeacherStates& states, StageGroup group,
+                               const flow::Stage& student, std::int64_t pieces,
+                               const OnStates& progress) {
+  const c10::NoGradGuard no_grad;
+  Way way{.times = path::log_snr_cuts(student.whole_path(), pieces),
+          .states = {states.borders[static_cast<std::size_t>(group.last) + 1]},
+          .given = states.given};
+  if (pieces > 1) {
+    StatesRequest own = request;
+    own.folder = request.folder / fmt::format("way-{}-{}", group.first + 1, group.last + 1);
+    io::make_folder(own.folder);
+    std::vector<Place> places;
+    for (std::size_t i = 1; i < static_cast<std::size_t>(pieces); ++i) {
+      places.push_back(teacher_place(teacher, group, student, way.times[i]));
+    }
+    const OnPiece on_piece = [&](std::int64_t i, std::int64_t done) {
+      progress(fmt::format("the teacher's way through the stages {} to {}, {} of {}",
+                           group.first + 1, group.last + 1, i, pieces - 1),
+               done);
+    };
+    const auto between = solve::has_way(teacher, own.sampling.solver)
+                             ? states_by_sampler(teacher, own, states, places, on_piece)
+                             : states_by_ode(teacher, own, states, places, on_piece);
+    if (!between) return std::nullopt;
+    way.states.insert(way.states.end(), between->begin(), between->end());
   }
   way.states.push_back(states.borders[static_cast<std::size_t>(group.first)]);
   return way;

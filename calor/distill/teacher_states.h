@@ -66,8 +66,9 @@ Place teacher_place(const flow::Flow& teacher, StageGroup group, const flow::Sta
                     double t);
 
 // The teacher's states on the group's way, cut into `pieces` for the student's map (log_snr_cuts):
-// its own borders at the ends, in between made by the teacher's sampler (solve::generate_within)
-// and kept beside the borders in way-L-R/. Resumable; nothing where a signal asked to stop.
+// its own borders at the ends, in between made by the teacher's sampler (solve::generate_way, or
+// generate_within for chains) and kept beside the borders in way-L-R/. Resumable; nothing where a
+// signal asked to stop.
 std::optional<Way> teacher_way(const flow::Flow& teacher, const StatesRequest& request,
                                const TeacherStates& states, StageGroup group,
                                const flow::Stage& student, std::int64_t pieces,

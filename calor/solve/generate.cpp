@@ -102,13 +102,17 @@ std::vector<double> grid_from(double begin, const std::vector<double>& grid) {
   return rest;
 }
 
-// The part of a grid between two times, which are its ends.
-std::vector<double> grid_between(double begin, double end, const std::vector<double>& grid) {
-  constexpr double rounding = 1e-6;
-  std::vector<double> part = grid_from(begin, grid);
-  std::erase_if(part, [&](double t) { return t > end - rounding; });
-  part.push_back(end);
-  return part;
+// A grid up to the last of these times, ascending, with a point at each of them.
+std::vector<double> grid_through(const std::vector<double>& times,
+                                 const std::vector<double>& grid) {
+  constexpr double rounding = 1e-6;  // grids may be of fp32 times
+  std::vector<double> points = times;
+  for (const double t : grid) {
+    const auto near = [&](double time) { return std::abs(time - t) < rounding; };
+    if (t < times.back() && std::ranges::none_of(times, near)) points.push_back(t);
+  }
+  std::ranges::sort(points);
+  return points;
 }
 
 Denoise denoiser_of(const flow::Stage& stage, const flow::Given& encoded,
@@ -299,8 +303,37 @@ Generated generate_between(const flow::Flow& flow, std::size_t from, std::size_t
   return generate_stages(flow, from, to, {.noise = states, .keys = {}}, given, own, {}, {});
 }
 
-bool steps_within(const flow::Flow& flow, const SolverOptions& solver) {
-  return !flow.is_chain() && !is_ode(solver.solver) && !is_stochastic(solver.solver);
+bool has_way(const flow::Flow& flow, const SolverOptions& solver) {
+  return !flow.is_chain() && !flow.stage(0).is_map() && !is_ode(solver.solver) &&
+         !is_stochastic(solver.solver);
+}
+
+at::Tensor generate_way(const flow::Flow& flow, const std::vector<double>& times,
+                        const at::Tensor& noise, const flow::Given& given,
+                        const GenerateOptions& wanted) {
+  const c10::NoGradGuard no_grad;
+  const GenerateOptions options = settled(flow, given, wanted);
+  const flow::Stage& stage = flow.stage(0);
+  const auto grid = grid_through(times, default_grid(*stage.space().path, options.solver));
+  std::vector<at::Tensor> parts;
+  for (std::int64_t start = 0; start < noise.size(0) && !interrupted(); start += options.batch) {
+    const std::int64_t count = std::min(options.batch, noise.size(0) - start);
+    const auto own = stage.encoded(given.narrow(start, count).to(flow.device()));
+    std::vector<at::Tensor> states;
+    const Solution end =
+        sample(stage.space(), denoiser_of(stage, own, options.guidance),
+               noise.narrow(0, start, count).to(flow.device(), at::kFloat), grid, options.solver,
+               [&](std::int64_t, double t, const at::Tensor& z, const at::Tensor&) {
+                 if (std::ranges::find(times, t) != times.end()) states.push_back(z.cpu());
+               });
+    states.push_back(end.sample.cpu());
+    parts.push_back(at::stack(states, 1));
+  }
+  if (!parts.empty()) return at::cat(parts);
+  std::vector<std::int64_t> none = noise.sizes().vec();
+  none.insert(none.begin() + 1, static_cast<std::int64_t>(times.size()));
+  none[0] = 0;
+  return at::empty(none, at::kFloat);
 }
 
 Generated generate_within(const flow::Flow& flow, std::size_t stage, double from, double to,
@@ -309,21 +342,15 @@ Generated generate_within(const flow::Flow& flow, std::size_t stage, double from
   const c10::NoGradGuard no_grad;
   const GenerateOptions options = settled(flow, given, wanted);
   SolverOptions solver = options.solver;
-  const bool on_path = steps_within(flow, solver);
-  if (!on_path && !is_ode(solver.solver)) solver.solver = Solver::adams;
-  const flow::Stage& own_stage = flow.stage(stage);
-  const auto run = [&](const at::Tensor& z, const flow::Given& own) {
-    if (!on_path) return integrate_stage(own_stage, from, to, z, own, solver, options.guidance);
-    return sample(own_stage.space(), denoiser_of(own_stage, own, options.guidance), z,
-                  grid_between(from, to, default_grid(*own_stage.space().path, solver)), solver);
-  };
+  if (!is_ode(solver.solver)) solver.solver = Solver::adams;
   Generated out;
   std::vector<at::Tensor> parts;
   for (std::int64_t start = 0; start < states.size(0) && !interrupted(); start += options.batch) {
     const std::int64_t count = std::min(options.batch, states.size(0) - start);
     const at::Tensor z = states.narrow(0, start, count).to(flow.device(), at::kFloat);
+    const flow::Given own = flow.stage(stage).encoded(given.narrow(start, count).to(flow.device()));
     const Solution solution =
-        run(z, own_stage.encoded(given.narrow(start, count).to(flow.device())));
+        integrate_stage(flow.stage(stage), from, to, z, own, solver, options.guidance);
     parts.push_back(solution.sample.cpu());
     out.nfe = std::max(out.nfe, solution.nfe);
   }

@@ -74,13 +74,18 @@ Generated generate(const flow::Flow& flow, const at::Tensor& noise, const flow::
                    const GenerateOptions& options, const OnBatch& on_batch = {},
                    const Observe& observe = {});
 
-// Whether generate_within takes the solver's own steps: where it steps on the path, of one stage,
-// and draws no noise.
-bool steps_within(const flow::Flow& flow, const SolverOptions& solver);
+// Whether the samples' way is one of steps on the path that lead from noise alone: of one stage,
+// with a solver that neither draws noise nor is an ODE's.
+bool has_way(const flow::Flow& flow, const SolverOptions& solver);
+
+// The states [N, times, C, H, W] of such a way from noise at these times, ascending, 0 < t < 1: the
+// solver's own grid with a point at each of them.
+at::Tensor generate_way(const flow::Flow& flow, const std::vector<double>& times,
+                        const at::Tensor& noise, const flow::Given& given,
+                        const GenerateOptions& options);
 
 // Inside one stage, from states at its time `from` to those at `to` (0 <= from < to <= 1, 0 its
-// noisy end). By the solver's own steps, those of its grid that lie between, it is the way of its
-// samples where it begins at noise; otherwise by ODE solvers, as below.
+// noisy end): by ODE solvers, as below.
 Generated generate_within(const flow::Flow& flow, std::size_t stage, double from, double to,
                           const at::Tensor& states, const flow::Given& given,
                           const GenerateOptions& options);

@@ -324,6 +324,50 @@ TEST(TeacherWay, IsTheTeachersOwn) {
   }
 }
 
+// Of one stage of pictures: the sampler's own states, which lie side by side in one file.
+TEST(TeacherWay, OfOneStageIsTheSamplers) {
+  flow::ModelOptions options;
+  options.net.width = 16;
+  options.net.depth = 1;
+  options.net.heads = 2;
+  options.net.context_start = 0;
+  const data::ItemSpec items{
+      .channels = 2, .height = 8, .width = 8, .class_names = {"a", "b", "c"}};
+  flow::Flow teacher(options, items, at::kCPU);
+  net::Parameters& weights = teacher.stage(0).network().parameters();
+  weights.initialise(random_key(0, RandomUse::test));
+  weights.flatten(at::kCPU);
+  const at::Tensor all = weights.flat().detach();  // the last layer begins with zeros
+  all.add_(at::arange(all.numel(), at::kFloat).sin(), 0.1);
+  const StageGroup group{.first = 0, .last = 0};
+  const flow::Flow student(student_model(options, {group}, 3), items, at::kCPU);
+  Folder folder;
+  StatesRequest request{.folder = folder.path(),
+                        .teacher = "one stage",
+                        .sampling = {},
+                        .count = 7,
+                        .seed = 1,
+                        .given = given_in_turn(items, nullptr, 7)};
+  request.sampling.solver.steps = 4;
+  const OnStates quiet = [](const std::string&, std::int64_t) {};
+  const auto states = teacher_states(teacher, request, quiet);
+  const auto way = teacher_way(teacher, request, *states, group, student.stage(0), 3, quiet);
+  ASSERT_EQ(way->pieces(), 3);
+  std::vector<double> times;
+  for (const std::size_t i : {1U, 2U}) {
+    times.push_back(teacher_place(teacher, group, student.stage(0), way->times[i]).t);
+  }
+  const at::Tensor wanted =
+      solve::generate_way(teacher, times, states->borders[1], states->given, request.sampling);
+  for (const std::int64_t i : {0, 1}) {
+    const at::Tensor& state = way->states[static_cast<std::size_t>(i + 1)];
+    EXPECT_EQ(state.sizes(), states->borders[0].sizes());
+    EXPECT_LE((state - wanted.select(1, i)).abs().max().item<double>(), 1e-6);
+  }
+  EXPECT_TRUE(at::equal(way->states.front(), states->borders[1]));
+  EXPECT_TRUE(at::equal(way->states.back(), states->borders[0]));
+}
+
 Outcome distil_linear(const flow::LoadedModel& teacher, DistilOptions options, std::int64_t steps,
                       const fs::path& folder, std::int64_t parts = 1) {
   options.pairs = 4000;

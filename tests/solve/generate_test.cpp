@@ -50,37 +50,41 @@ TEST(Generate, PaysForGuidanceOnlyWhereThereIsALabel) {
   EXPECT_GT(operations(flow, 0, 2), 1.5 * plain);
 }
 
-// To a time of the sampler's grid: the state that the sampler itself has there.
-TEST(Generate, WithinAStageTakesTheSamplersOwnSteps) {
+// At times of the sampler's own grid: the states that the sampler itself has there. A time between
+// is between.
+TEST(Generate, TheWayIsTheSamplersOwn) {
   const flow::Flow flow = small_flow();
-  const auto start = start_from(flow, sampling_keys(0, 0, 4));
-  const flow::Given given{.labels = at::arange(4, at::kLong) % classes, .condition = {}};
+  const auto start = start_from(flow, sampling_keys(0, 0, 5));
+  const flow::Given given{.labels = at::arange(5, at::kLong) % classes, .condition = {}};
   for (const Solver solver : {Solver::spectral_2m, Solver::heun, Solver::euler}) {
     GenerateOptions options;
     options.solver.solver = solver;
     options.solver.steps = 6;
-    ASSERT_TRUE(steps_within(flow, options.solver));
+    ASSERT_TRUE(has_way(flow, options.solver));
     std::vector<double> times;
     std::vector<at::Tensor> states;
     generate(flow, start, given, options, {},
              [&](std::int64_t, double t, const at::Tensor& z, const at::Tensor&) {
                times.push_back(t);
-               states.push_back(z.clone());
+               states.push_back(z.cpu().clone());
              });
     ASSERT_EQ(times.size(), 6U);
-    const auto within = generate_within(flow, 0, 0, times[4], start.noise, given, options);
-    EXPECT_EQ(within.nfe, solver == Solver::heun ? 7 : 4);
-    if (solver != Solver::heun) {  // whose last step is Euler's
-      EXPECT_TRUE(at::equal(within.items, states[4].cpu()));
-    }
-    const double between = 0.5 * (times[4] + times[5]);
-    EXPECT_EQ(generate_within(flow, 0, 0, between, start.noise, given, options).nfe,
-              solver == Solver::heun ? 9 : 5);
+    options.batch = 2;  // batches change nothing
+    const auto way = generate_way(flow, {times[2], times[4]}, start.noise, given, options);
+    EXPECT_EQ(way.sizes(), (std::vector<std::int64_t>{5, 2, 1, 8, 8}));
+    EXPECT_LE((way.select(1, 0) - states[2]).abs().max().item<double>(), 1e-6);
+    // heun ends with an Euler step, here as at the data.
+    const double tolerance = solver == Solver::heun ? 0.1 : 1e-6;
+    EXPECT_LE((way.select(1, 1) - states[4]).abs().max().item<double>(), tolerance);
+    const auto between =
+        generate_way(flow, {0.5 * (times[4] + times[5])}, start.noise, given, options);
+    EXPECT_GT((between.select(1, 0) - states[4]).abs().max().item<double>(), 1e-3);
+    EXPECT_GT((between.select(1, 0) - states[5]).abs().max().item<double>(), 1e-3);
   }
   GenerateOptions options;
   for (const Solver solver : {Solver::ancestral, Solver::adams}) {
     options.solver.solver = solver;
-    EXPECT_FALSE(steps_within(flow, options.solver));
+    EXPECT_FALSE(has_way(flow, options.solver));
   }
 }
 
