@@ -2,9 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdio>
+#include <filesystem>
 
 #include "calor/core/device.h"
+#include "calor/core/error.h"
 
 namespace calor::app {
 
@@ -36,6 +41,16 @@ void add_setting(CLI::App& command, std::vector<std::string>& settings, const st
 
 void assign_all(config::Options& options, const std::vector<std::string>& settings) {
   for (const auto& setting : settings) options.assign(setting, "command line");
+}
+
+void check_place(const char* flag, const std::string& file) {
+  if (file.empty()) return;
+  std::filesystem::path folder = std::filesystem::path(file).parent_path();
+  if (folder.empty()) folder = ".";
+  if (access(folder.c_str(), W_OK | X_OK) == 0) return;
+  throw usage_error(fmt::format("a folder that can be written for {}", flag),
+                    fmt::format("{}: {}", folder.string(), system_error_text(errno)),
+                    "make the folder, or name another file");
 }
 
 void say(const Globals& globals, const std::string& line) {

@@ -8,6 +8,7 @@
 #include "app/command.h"
 #include "app/run_lock.h"
 #include "app/train_observer.h"
+#include "app/train_request.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
 #include "calor/data/training_data.h"
@@ -64,9 +65,13 @@ std::pair<std::string, std::string> first_difference(const std::string& a, const
 
 // What must not change between two calls for one run folder.
 void settle(const fs::path& folder, const std::string& text) {
-  const fs::path file = folder / "distil.txt";
+  const fs::path file = folder / student_settings_name;
   std::error_code ignored;
   if (!fs::exists(file, ignored)) {
+    require_usage(!is_run_folder(folder) && !fs::exists(folder / "model.safetensors", ignored),
+                  "a folder of the student's own for --run",
+                  folder.string() + ": that of a training, whose model it would take the place of",
+                  "take another --run folder");
     io::write_file_atomically(file, text);
     return;
   }

@@ -22,6 +22,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 void check_png(const char* flag, const std::string& file) {
+  check_place(flag, file);
   if (file.empty() || std::filesystem::path(file).extension() == ".png") return;
   throw usage_error(fmt::format("{} FILE.png", flag), fmt::format("'{}'", file),
                     "name the file .png");

@@ -154,6 +154,8 @@ at::Tensor checked(const std::string& file, const at::Tensor& rows) {
 at::Tensor numbers_in(const std::string& file) {
   if (std::filesystem::path(file).extension() == ".npy") {
     const at::Tensor array = io::read_npy(file).to(at::kDouble);
+    require_usage(array.dim() > 0, "rows of numbers", file + ": a single number",
+                  "give an array of one row for each sample");
     return checked(file, array.dim() == 1 ? array.unsqueeze(1) : array.flatten(1));
   }
   const data::Table table = data::read_table(file, {});

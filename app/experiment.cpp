@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "app/experiment_trainings.h"
 #include "app/run_lock.h"
 #include "app/static_answers.h"
+#include "app/train_request.h"
 #include "calor/config/presets.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
@@ -322,8 +324,16 @@ nlohmann::ordered_json show_plan(const Globals& globals, const experiment::Plan&
 nlohmann::ordered_json run_experiment(const Globals& globals, const ExperimentArguments& a) {
   const Request request = read_request(a);
   auto experiment = experiment::parse_experiment(request.text, request.name, a.source);
+  require_usage(std::isfinite(a.budget), "--budget as a number of minutes", "none",
+                "say how many minutes of training, or leave it out");
+  require_no_student(request.folder);
+  require_usage(!is_run_folder(request.folder), "a folder of the experiment's own for --run",
+                request.folder.string() + ": that of a training", "name another folder");
   Settled settled = chosen(a, request, experiment);
   auto plan = experiment::plan_of(experiment, request.folder, settled.choices);
+  check_settings(experiment::plan_of(experiment, request.folder,
+                                     {.seeds = settled.choices.seeds, .scale = 1, .settings = {}}),
+                 settled.choices.settings, settled.budget > 0);
   check_trainings(plan);
   if (a.budget > 0) require_steps(experiment, request.folder, settled.choices);
   if (a.plan_only) {

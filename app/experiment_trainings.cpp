@@ -1,6 +1,10 @@
 #include "app/experiment_trainings.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <set>
 
 #include "calor/core/error.h"
 #include "calor/train/classifier_config.h"
@@ -36,6 +40,45 @@ TrainingLength training_length(const experiment::Job& job) {
 void check_trainings(const experiment::Plan& plan) {
   for (const auto& job : plan.jobs) {
     if (is_training(job)) training_length(job);
+  }
+}
+
+namespace {
+
+std::string key_of(const std::string& setting) { return setting.substr(0, setting.find('=')); }
+
+// The different values that the plan's trainings give a key; "" where one gives none.
+std::set<std::string> values_of(const experiment::Plan& plan, const std::string& key) {
+  std::set<std::string> values;
+  for (const auto& job : plan.jobs) {
+    if (!is_training(job)) continue;
+    std::string value;
+    for (const auto& setting : training_request(job).settings) {
+      if (key_of(setting) == key) value = setting.substr(key.size() + 1);
+    }
+    values.insert(value);
+  }
+  return values;
+}
+
+}  // namespace
+
+void check_settings(const experiment::Plan& plan, const std::vector<std::string>& settings,
+                    bool budget) {
+  for (const auto& setting : settings_of(settings)) {
+    const std::string key = key_of(setting);
+    const auto refuse = [&](const std::string& found, const std::string& hint) {
+      throw usage_error("settings that the experiment does not vary itself",
+                        fmt::format("{}: {}", key, found), hint);
+    };
+    if (key == "train.seed") refuse("the seeds are the experiment's", "say --seeds K");
+    if (key == "train.steps" && budget) {
+      refuse("--budget multiplies the experiment's own", "leave one of them out");
+    }
+    if (const auto values = values_of(plan, key); values.size() > 1) {
+      refuse(fmt::format("its rows have {}", fmt::join(values, ", ")),
+             "leave it out, or change the experiment's file (docs/experiments.md)");
+    }
   }
 }
 

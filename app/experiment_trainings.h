@@ -3,6 +3,9 @@
 
 #include <cstdint>
 
+#include <string>
+#include <vector>
+
 #include "app/train_request.h"
 #include "calor/experiment/plan.h"
 
@@ -24,5 +27,11 @@ TrainingLength training_length(const experiment::Job& job);
 // UsageError where a training has a preset, a key or a value that there is not, so that it shows
 // before anything is trained.
 void check_trainings(const experiment::Plan& plan);
+
+// UsageError where a setting of every training is one that the experiment varies itself, in the
+// commands of `plan`, made without settings: its rows would be of one model. `budget`: whether
+// steps are to be multiplied.
+void check_settings(const experiment::Plan& plan, const std::vector<std::string>& settings,
+                    bool budget);
 
 }  // namespace calor::app

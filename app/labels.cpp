@@ -4,17 +4,25 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "calor/core/error.h"
 
 namespace calor::app {
 namespace {
 
+std::string in_lower_case(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
 std::int64_t class_number(const std::string& text, const data::ItemSpec& pictures) {
   const auto& names = pictures.class_names;
   const auto named = std::find(names.begin(), names.end(), text);
   if (named != names.end()) return named - names.begin();
   if (text == "none") return pictures.classes();
+  const auto alike = std::ranges::find(names, in_lower_case(text), in_lower_case);
+  if (alike != names.end()) return alike - names.begin();
   const bool digits = !text.empty() && text.size() < 10 &&
                       text.find_first_not_of("0123456789") == std::string::npos;
   if (digits && std::stoll(text) < pictures.classes()) return std::stoll(text);

@@ -81,7 +81,10 @@ int main(int argc, char** argv) {
   if (const auto key = text_key(argc, argv)) {
     if (const auto text = stored_text(folder / "help.txt", *key)) {
       std::fputs(text->c_str(), stdout);
-      return std::fflush(stdout) == 0 ? 0 : 1;
+      if (std::fflush(stdout) == 0) return 0;
+      std::perror("calor: error\nexpected: standard output that takes the text\nfound");
+      std::fputs("to do:    free some space, or write it to another place\n", stderr);
+      return 1;
     }
   }
   setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);

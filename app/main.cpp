@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <new>
@@ -84,6 +85,13 @@ int write_all_help(const CLI::App& program, const char* path) {
   return std::fclose(file) == 0 ? 0 : 1;
 }
 
+// An answer that a full disk has swallowed is none.
+void check_output() {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return;
+  throw calor::Error("standard output that takes the answer", calor::system_error_text(errno),
+                     "free some space, or write it to another place");
+}
+
 }  // namespace
 
 // What launcher.cpp calls.
@@ -116,6 +124,7 @@ extern "C" int calor_main(int argc, char** argv) {
   try {
     check_command(program, argc, argv);
     program.parse(argc, argv);
+    check_output();
     return 0;
   } catch (const CLI::ParseError& error) {
     return report(program, globals, error);

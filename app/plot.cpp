@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <filesystem>
 #include <memory>
 
 #include "app/command.h"
@@ -30,7 +31,7 @@ struct PlotArguments {
 };
 
 constexpr double box = data::point_box;
-constexpr std::int64_t batch = 16'384;
+constexpr std::int64_t batch = 2048;  // between two looks at whether to stop
 
 report::DensityColours colours_of(const PlotArguments& a) {
   report::DensityColours colours;
@@ -45,6 +46,10 @@ flow::Given given_for(const flow::Flow& flow, std::int64_t rows, std::int64_t la
   return {.labels = at::full({rows}, value, at::kLong), .condition = {}};
 }
 
+void stop_if_interrupted() {
+  if (interrupted()) throw Error("the whole picture", "stopped by a signal", "start it again");
+}
+
 at::Tensor log_density_on_grid(const Globals& globals, const PlotArguments& a,
                                const flow::Flow& flow) {
   const at::Tensor points = report::plot_grid(box, a.side);
@@ -57,7 +62,7 @@ at::Tensor log_density_on_grid(const Globals& globals, const PlotArguments& a,
       solve::flow_log_density(flow, points.to(at::kFloat), given_for(flow, points.size(0), a.label),
                               options, [&](std::int64_t done) { bar.update(done, "density"); });
   bar.finish();
-  if (interrupted()) throw Error("the whole picture", "stopped by a signal", "start it again");
+  stop_if_interrupted();
   return density.log_density.view({a.side, a.side});
 }
 
@@ -74,6 +79,7 @@ at::Tensor stage_panels(const PlotArguments& a, const flow::Flow& flow,
   for (std::size_t n = 0; n < flow.size(); ++n) {
     const auto made = solve::generate_between(flow, flow.size(), n, noise,
                                               given_for(flow, a.count, a.label), options);
+    stop_if_interrupted();
     panels.push_back(panel(made.items.flatten(1), n == 0 ? "data" : fmt::format("after {}", n)));
   }
   panels.push_back(panel(noise.flatten(1), "noise"));
@@ -101,6 +107,9 @@ nlohmann::ordered_json run_plot(const Globals& globals, const PlotArguments& a) 
     throw usage_error(fmt::format("--label below {}", flow.items().classes()),
                       fmt::format("{}", a.label), "leave --label out for all classes");
   }
+  check_place("--out", a.out);
+  require_usage(std::filesystem::path(a.out).extension() == ".png", "--out FILE.png",
+                fmt::format("'{}'", a.out), "name the file .png");
   const InterruptGuard guard;
   solve::GenerateOptions options = solve::options_from_notes(model.notes, model.file.string());
   options.batch = batch;

@@ -76,6 +76,7 @@ nlohmann::ordered_json run_rollout(const Globals& globals, RolloutArguments a) {
   set_all(policy->sampling, a.sampling);
   set_all(a.options.control, a.control);
   fit_to_budget(globals, policy, a.options.control);
+  check_place("--video", a.video);
   if (!a.video.empty()) a.options.filmed = std::min<std::int64_t>(a.options.episodes, 5);
   if (a.options.workers == 0) {
     a.options.workers = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));

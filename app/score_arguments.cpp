@@ -28,6 +28,7 @@ void ScoreArguments::settle(const data::ItemSpec& items) {
 }
 
 void ScoreArguments::check_out() const {
+  check_place("--out", out);
   if (out.empty() || std::filesystem::path(out).extension() == ".csv") return;
   throw usage_error("--out FILE.csv", fmt::format("'{}'", out), "name the file .csv");
 }

@@ -34,14 +34,39 @@ struct TrainArguments {
   Machine machine;
 };
 
+// Of each stage of a model.
+std::vector<std::int64_t> weights_of(const flow::ModelOptions& options,
+                                     const data::ItemSpec& items) {
+  const flow::Flow flow(options, items, at::kCPU);
+  std::vector<std::int64_t> counts;
+  for (std::size_t n = 0; n < flow.size(); ++n) {
+    counts.push_back(flow.stage(n).network().parameters().count());
+  }
+  return counts;
+}
+
+// A change that the stored weights cannot take is refused before it is stored.
+void require_same_weights(const train::RunConfig& before, const train::RunConfig& wanted,
+                          const data::ItemSpec& items, const std::string& run) {
+  if (weights_of(before.model, items) == weights_of(wanted.model, items)) return;
+  throw usage_error("settings with --override that the trained weights fit",
+                    run + ": another number of weights or stages",
+                    "leave the settings of the network as they were, or take another --run folder");
+}
+
 // The configuration to train with: the stored one where the run has begun, else the request made
 // definite and stored.
 train::RunConfig settle(const TrainArguments& arguments, const TrainRequest& request,
                         at::Device device, const data::Dataset& set) {
   train::RunConfig config = request.config;
   if (const auto stored = stored_request(request.run, Trains::flow)) {
-    config = train::merge_for_resume(train::parse_config(stored->toml, stored->origin, {}), config,
-                                     arguments.override_changes, request.run.string());
+    const auto before = train::parse_config(stored->toml, stored->origin, {});
+    config =
+        train::merge_for_resume(before, config, arguments.override_changes, request.run.string());
+    train::resolve_automatic(config, device, set);
+    if (arguments.override_changes) {
+      require_same_weights(before, config, set.spec(), request.run.string());
+    }
   }
   train::resolve_automatic(config, device, set);
   store_settings(request.run, config.options());

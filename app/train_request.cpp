@@ -1,5 +1,7 @@
 #include "app/train_request.h"
 
+#include <fmt/format.h>
+
 #include "calor/config/presets.h"
 #include "calor/core/error.h"
 #include "calor/data/training_data.h"
@@ -25,7 +27,9 @@ bool names_data(const std::string& word) {
           data::is_known_source(word));
 }
 
-std::vector<std::string> with_data(const std::vector<std::string>& words) {
+}  // namespace
+
+std::vector<std::string> settings_of(const std::vector<std::string>& words) {
   std::vector<std::string> settings;
   for (const auto& word : words) {
     settings.push_back(names_data(word) ? "data.source=" + toml_text(word) : word);
@@ -33,14 +37,21 @@ std::vector<std::string> with_data(const std::vector<std::string>& words) {
   return settings;
 }
 
-}  // namespace
-
 bool is_run_folder(const fs::path& path) {
   std::error_code ignored;
   return fs::exists(config_file(path), ignored);
 }
 
+void require_no_student(const fs::path& folder) {
+  std::error_code ignored;
+  const fs::path file = folder / student_settings_name;
+  require_usage(!fs::exists(file, ignored), "another folder than a student's",
+                fmt::format("{}: calor distill works there", file.string()),
+                "take another --run folder");
+}
+
 std::optional<RequestText> stored_request(const fs::path& run, Trains wanted) {
+  require_no_student(run);
   if (!is_run_folder(run)) return std::nullopt;
   const std::string file = config_file(run).string();
   RequestText stored{io::read_text(file), file, {}, run};
@@ -61,7 +72,7 @@ RequestText read_request(const std::string& source, const std::vector<std::strin
                          const std::string& run) {
   std::error_code ignored;
   const fs::path path = source;
-  const std::vector<std::string> words = with_data(settings);
+  const std::vector<std::string> words = settings_of(settings);
   if (is_run_folder(path)) {
     const std::string file = config_file(path).string();
     return {io::read_text(file), file, words, run.empty() ? path : fs::path(run)};

@@ -23,6 +23,9 @@ struct RequestText {
 RequestText read_request(const std::string& source, const std::vector<std::string>& settings,
                          const std::string& run);
 
+// Those words as settings: what names data becomes data.source.
+std::vector<std::string> settings_of(const std::vector<std::string>& words);
+
 struct TrainRequest {
   train::RunConfig config;
   std::filesystem::path run;
@@ -33,6 +36,9 @@ TrainRequest read_train_request(const std::string& source, const std::vector<std
                                 const std::string& run);
 TrainRequest read_train_request(const RequestText& request);
 
+// The file of a student's settings in its run folder.
+inline constexpr const char* student_settings_name = "distil.txt";
+
 // Whether a folder holds a run that has begun.
 bool is_run_folder(const std::filesystem::path& path);
 
@@ -40,6 +46,8 @@ bool is_run_folder(const std::filesystem::path& path);
 // UsageError where they are those of the other kind of training.
 enum class Trains { flow, classifier };
 std::optional<RequestText> stored_request(const std::filesystem::path& run, Trains wanted);
+// UsageError where the folder is that of a student, which no training and no experiment may change.
+void require_no_student(const std::filesystem::path& folder);
 // Writes them.
 void store_settings(const std::filesystem::path& run, const config::Options& options);
 

@@ -2,6 +2,7 @@
 
 #include <csignal>
 
+#include <array>
 #include <atomic>
 
 namespace calor {
@@ -9,13 +10,22 @@ namespace {
 
 std::atomic<int> signals_seen{0};
 static_assert(std::atomic<int>::is_always_lock_free, "used in a signal handler");
-struct sigaction previous_int {
-}, previous_term{};
+// Asks for a stop; SIGHUP is a terminal that is closed.
+constexpr std::array asking = {SIGINT, SIGTERM, SIGHUP};
+std::array<struct sigaction, asking.size()> previous{};
+struct sigaction previous_pipe {};
 
 void on_signal(int number) {
   if (signals_seen.fetch_add(1) == 0) return;
   std::signal(number, SIG_DFL);  // the second one ends the process as if nobody listened
   std::raise(number);
+}
+
+// Nobody reads any more: asks for a stop, too, but each further line must not count as a second
+// signal while the work is being saved.
+void on_closed_pipe(int /*number*/) {
+  int none = 0;
+  signals_seen.compare_exchange_strong(none, 1);
 }
 
 }  // namespace
@@ -25,13 +35,14 @@ InterruptGuard::InterruptGuard() {
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
-  sigaction(SIGINT, &action, &previous_int);
-  sigaction(SIGTERM, &action, &previous_term);
+  for (std::size_t i = 0; i < asking.size(); ++i) sigaction(asking[i], &action, &previous[i]);
+  action.sa_handler = on_closed_pipe;
+  sigaction(SIGPIPE, &action, &previous_pipe);
 }
 
 InterruptGuard::~InterruptGuard() {
-  sigaction(SIGINT, &previous_int, nullptr);
-  sigaction(SIGTERM, &previous_term, nullptr);
+  for (std::size_t i = 0; i < asking.size(); ++i) sigaction(asking[i], &previous[i], nullptr);
+  sigaction(SIGPIPE, &previous_pipe, nullptr);
 }
 
 bool interrupted() { return signals_seen.load() > 0; }

@@ -1,5 +1,5 @@
-// Polite interruption: the first SIGINT or SIGTERM asks long work to stop at its next safe point,
-// the second ends the process.
+// Polite interruption: the first SIGINT, SIGTERM or SIGHUP asks long work to stop at its next safe
+// point, the second ends the process. A closed pipe (`calor train 2>&1 | head`) asks for it, too.
 #pragma once
 
 namespace calor {

@@ -82,7 +82,9 @@ void check_restorable(const flow::Flow& flow, const solve::SolverOptions& solver
                       "path.kind = \"ihdm\", whose levels are blurred pictures without a posterior",
                       "train one of the hdfm, jit, fm, vp or blurring presets");
   }
-  if (solve::is_ode(solver.solver)) {
+  const bool published =
+      solver.solver == solve::Solver::paper_heun || solver.solver == solve::Solver::paper_euler;
+  if (solve::is_ode(solver.solver) || published || solver.solver == solve::Solver::ihdm) {
     throw usage_error(
         "a solver that steps on the path: spectral-2m, spectral-1, ancestral, heun or euler",
         solve::solver_name(solver.solver), "say --solver spectral-2m");

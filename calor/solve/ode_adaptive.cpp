@@ -122,7 +122,7 @@ void Adaptive::require_possible(const Clock& clock, std::size_t index) const {
                 found(finite ? "step underflow, the error stays above the tolerance"
                              : "step underflow, NaN or infinity in the derivative or the state"),
                 "the solution may run off to infinity there: check the model and that row, loosen "
-                "rtol and atol, or use float64");
+                "rtol and atol, raise t_eps, take dopri5, or use float64");
   }
   if (clock.nfe + method_->evaluations() > options_.max_nfe) {
     throw Error(

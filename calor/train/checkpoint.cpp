@@ -96,7 +96,11 @@ void write_checkpoint(const fs::path& folder, const Checkpoint& c) {
 }
 
 Checkpoint read_checkpoint(const fs::path& folder) {
-  const json manifest = json::parse(io::read_text(folder / manifest_name));
+  const json manifest = json::parse(io::read_text(folder / manifest_name), nullptr, false);
+  if (!manifest.is_object() || !manifest.contains("files")) {
+    throw Error("the manifest of a checkpoint", (folder / manifest_name).string() + ": damaged",
+                "remove that folder: the same command goes on from the one before");
+  }
   for (const auto& [name, expected] : manifest.at("files").items()) {
     const std::string found = io::checksum_of_file(folder / name);
     if (found == expected.get<std::string>()) continue;

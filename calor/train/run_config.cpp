@@ -93,12 +93,26 @@ config::Options RunConfig::options() {
   return options;
 }
 
+namespace {
+
+// What train.size_by_rows chooses.
+constexpr const char* width_key = "mlp.width";
+constexpr const char* batch_key = "train.batch";
+constexpr const char* steps_key = "train.steps";
+
+}  // namespace
+
 RunConfig parse_config(std::string_view toml, const std::string& origin,
                        const std::vector<std::string>& settings) {
   RunConfig config;
   config::Options options = config.options();
   options.load_toml(toml, origin);
-  for (const auto& setting : settings) options.assign(setting, "command line");
+  for (const auto& setting : settings) {
+    options.assign(setting, "command line");
+    for (const char* key : {width_key, batch_key, steps_key}) {
+      if (setting.starts_with(std::string(key) + "=")) config.sized_by_hand.emplace_back(key);
+    }
+  }
   return config;
 }
 
@@ -113,15 +127,27 @@ void check_run(const RunConfig& config, const data::ItemSpec& items) {
 
 namespace {
 
+// The sizes of another configuration, but for those that were settled by hand.
+void take_sizes(RunConfig& config, const RunConfig& from) {
+  const auto chosen = [&](const char* key) {
+    return std::ranges::find(config.sized_by_hand, key) == config.sized_by_hand.end();
+  };
+  if (chosen(width_key)) config.model.mlp.width = from.model.mlp.width;
+  if (chosen(batch_key)) config.train.batch = from.train.batch;
+  if (chosen(steps_key)) config.train.steps = from.train.steps;
+  config.train.size_by_rows = false;
+}
+
 // Small tables are learnt by heart by large networks, large ones need more steps: measured on
 // tables of 1,500 to 26,000 rows (docs/results.md).
 void size_by_rows(RunConfig& config, std::int64_t rows) {
   const auto n = static_cast<double>(rows);
-  config.model.mlp.width = rows < 4000 ? 128 : rows < 100'000 ? 256 : 512;
-  config.train.batch = rows < 4000 ? 256 : rows < 100'000 ? 1024 : 4096;
-  config.train.steps =
+  RunConfig sized = config;
+  sized.model.mlp.width = rows < 4000 ? 128 : rows < 100'000 ? 256 : 512;
+  sized.train.batch = rows < 4000 ? 256 : rows < 100'000 ? 1024 : 4096;
+  sized.train.steps =
       std::clamp<std::int64_t>(static_cast<std::int64_t>(450 * std::log2(n / 100)), 2000, 20000);
-  config.train.size_by_rows = false;
+  take_sizes(config, sized);
 }
 
 }  // namespace
@@ -165,12 +191,7 @@ RunConfig merge_for_resume(const RunConfig& stored, const RunConfig& requested,
   RunConfig wanted = requested;
   RunConfig before = stored;
   settle_as_before(wanted.train, before.train);
-  if (wanted.train.size_by_rows) {
-    wanted.model.mlp.width = before.model.mlp.width;
-    wanted.train.batch = before.train.batch;
-    wanted.train.steps = before.train.steps;
-    wanted.train.size_by_rows = false;
-  }
+  if (wanted.train.size_by_rows) take_sizes(wanted, before);
   if (wanted.model.stages.from_data()) wanted.model.stages.gammas = before.model.stages.gammas;
   if (!override_changes) require_unchanged(before.options(), wanted.options(), run);
   return wanted;

@@ -65,6 +65,8 @@ struct RunConfig {
   flow::ModelOptions model;
   TrainOptions train;
   solve::GenerateOptions sampling;
+  // Of what train.size_by_rows chooses, the keys that the command line has settled.
+  std::vector<std::string> sized_by_hand;
 
   RunConfig() = default;
   ~RunConfig() = default;

@@ -71,4 +71,23 @@ weights=${CALOR_DATA:-$CALOR_SOURCE_DIR/../shared/data}/weights/mnist_lenet.safe
 "$CALOR" sample student --count 6 --out g.npy --json 2>/dev/null | grep -q '"nfe": 2' || fail "sample its student"
 expect 2 "stages 1 to 1" "$CALOR" distill run --stages 2 --run others
 says "student \(consistency\): 2 evaluations" "$CALOR" info student
+
+# A folder is of a training or of a student; neither takes the other's model.
+before=$(md5sum <run/model.safetensors)
+expect 2 "that of a training" "$CALOR" distill run --pairs 120 --held-out 20 train.steps=3 --run run
+[[ $before == $(md5sum <run/model.safetensors) ]] || fail "a student took the place of its teacher"
+expect 2 "distil.txt" "$CALOR" train hdfm-glyphs "${tiny[@]}" --run student
+# A change that the weights cannot take leaves the run as it was.
+settings=$(md5sum <run/config.toml)
+expect 2 "weights fit" "$CALOR" train run net.depth=3 --override
+[[ $settings == $(md5sum <run/config.toml) ]] || fail "a refused change was stored"
+# An answer that a full disk swallows is none; files that cannot be written are refused before the work.
+"$CALOR" info run --json >/dev/full 2>full.txt && fail "a full disk"
+grep -q "standard output that takes the answer" full.txt || fail "a full disk: $(cat full.txt)"
+"$CALOR" train --help >/dev/full 2>full.txt && fail "a full disk for the help"
+grep -q "standard output that takes the text" full.txt || fail "a full disk for the help: $(cat full.txt)"
+expect 2 "nowhere: No such file" "$CALOR" evaluate run --count 16 --plot nowhere/spectra.png
+# A closed pipe stops a training as Ctrl-C does: saved.
+"$CALOR" train fm-rose data.source=two-moons data.count=500 mlp.width=8 train.batch=32 train.steps=100000 --run piped 2>&1 | head -n 2 >/dev/null
+ls piped/checkpoints/*/manifest.json >/dev/null || fail "a training whose reader went away has saved nothing"
 finish

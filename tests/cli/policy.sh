@@ -16,7 +16,7 @@ train=("$CALOR" train lfm-two-ways two-ways.npz "${small[@]}" train.steps=3)
 says 'chunk-unet' "$CALOR" info run
 roll() { "$CALOR" rollout "$@" --environment two-ways --episodes 4 --max-steps 9 --json --quiet; }
 roll run --video film.gif >one.json || fail "rollout"
-for key in environment episodes seed mean_best_reward success nfe milliseconds_per_decision budget_ms late ways interrupted video each; do
+for key in environment episodes seed mean_best_reward success nfe milliseconds_per_decision budget_ms late ways outcome video each; do
   grep -q "\"$key\":" one.json || fail "the key $key: $(cat one.json)"
 done
 [[ $(head -c 6 film.gif) == GIF89a ]] || fail "film.gif"
