@@ -1,7 +1,6 @@
 #include "app/command.h"
 
 #include <fmt/format.h>
-
 #include <unistd.h>
 
 #include <cerrno>

@@ -67,11 +67,11 @@ class OptionArgument {
   std::vector<std::string> settings_;
 };
 
-// Text for people: standard error unless quiet.
 // UsageError where a file that a flag names cannot be written: its folder is not there or may not
 // be written. Before any work is done; empty: no file is wanted.
 void check_place(const char* flag, const std::string& file);
 
+// Text for people: standard error unless quiet.
 void say(const Globals& globals, const std::string& line);
 // What the person asked for, on standard output, unless --json takes its place.
 void answer(const Globals& globals, const std::string& line);

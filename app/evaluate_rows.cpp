@@ -39,6 +39,7 @@ constexpr const char* table_space =
     "each column made standard normal by the reference's or the model's encoding";
 constexpr const char* plain_space = "as they are";
 
+// What is said of pictures alone.
 void check_rows_alone(const EvaluateArguments& a) {
   a.refuse({"--classifier", "--plot", "--neighbours", "--held-out", "--reference-count", "--order",
             "--searched", "--patch", "--batch"},

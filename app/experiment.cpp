@@ -81,6 +81,7 @@ Request read_request(const ExperimentArguments& a) {
 struct Settled {
   experiment::Choices choices;
   double budget = 0;
+  bool begun = false;  // and so found in the folder
 };
 
 std::optional<Settled> stored_settings(const fs::path& folder) {
@@ -92,7 +93,8 @@ std::optional<Settled> stored_settings(const fs::path& folder) {
     return Settled{.choices = {.seeds = json.at("seeds").get<std::int64_t>(),
                                .scale = json.at("scale").get<double>(),
                                .settings = json.value("settings", std::vector<std::string>())},
-                   .budget = json.at("budget_minutes").get<double>()};
+                   .budget = json.at("budget_minutes").get<double>(),
+                   .begun = true};
   } catch (const nlohmann::json::exception&) {
     throw Error("a plan.json that an experiment has written", file.string() + ": damaged",
                 "write seeds, budget_minutes, scale and settings into it as they were, or name "
@@ -120,7 +122,8 @@ Settled chosen(const ExperimentArguments& a, const Request& request,
   const auto stored = stored_settings(request.folder);
   Settled settled = stored.value_or(
       Settled{.choices = {.seeds = experiment.seeds, .scale = 1, .settings = a.settings},
-              .budget = a.budget});
+              .budget = a.budget,
+              .begun = false});
   if (a.seeds > 0) settled.choices.seeds = a.seeds;
   if (a.budget > 0 && a.budget != settled.budget) {
     refuse_change("--budget", request, fmt::format("{} minutes, not {}", a.budget, settled.budget));
@@ -337,7 +340,7 @@ nlohmann::ordered_json run_experiment(const Globals& globals, const ExperimentAr
   check_trainings(plan);
   if (a.budget > 0) require_steps(experiment, request.folder, settled.choices);
   if (a.plan_only) {
-    if (settled.budget > 0 && !stored_settings(request.folder)) {
+    if (settled.budget > 0 && !settled.begun) {
       say(globals,
           "steps as without --budget, whose factor is measured when the experiment begins");
     }
@@ -346,7 +349,7 @@ nlohmann::ordered_json run_experiment(const Globals& globals, const ExperimentAr
   for (const char* part : {"runs", "results", "logs"}) io::make_folder(request.folder / part);
   const RunLock lock(request.folder, RunLock::Kind::whole_run);
   const InterruptGuard guard;
-  if (settled.budget > 0 && !stored_settings(request.folder)) {
+  if (settled.budget > 0 && !settled.begun) {
     settled.choices.scale = scale_for_budget(globals, plan, request.folder, settled.budget * 60,
                                              a.machine.device, a.machine.threads, a.at_once);
     plan = experiment::plan_of(experiment, request.folder, settled.choices);

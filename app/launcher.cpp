@@ -7,6 +7,7 @@
 // reads when it is loaded: idle threads that sleep.
 #include <dlfcn.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -66,12 +67,15 @@ std::optional<std::string> stored_text(const fs::path& file, const std::string& 
   return texts.substr(from, texts.find('\f', from) - from);
 }
 
-int fail(const std::string& found) {
-  std::fprintf(stderr,
-               "calor: error\nexpected: the program's own library, %s\nfound:    %s\n"
-               "to do:    build or install Calor again\n",
-               CALOR_ENGINE_NAME, found.c_str());
+int fail(const std::string& expected, const std::string& found, const std::string& hint) {
+  std::fprintf(stderr, "calor: error\nexpected: %s\nfound:    %s\nto do:    %s\n", expected.c_str(),
+               found.c_str(), hint.c_str());
   return 1;
+}
+
+int fail_without_engine(const std::string& found) {
+  return fail("the program's own library, " CALOR_ENGINE_NAME, found,
+              "build or install Calor again");
 }
 
 }  // namespace
@@ -82,16 +86,16 @@ int main(int argc, char** argv) {
     if (const auto text = stored_text(folder / "help.txt", *key)) {
       std::fputs(text->c_str(), stdout);
       if (std::fflush(stdout) == 0) return 0;
-      std::perror("calor: error\nexpected: standard output that takes the text\nfound");
-      std::fputs("to do:    free some space, or write it to another place\n", stderr);
-      return 1;
+      return fail("standard output that takes the text",
+                  std::error_code(errno, std::generic_category()).message(),
+                  "free some space, or write it to another place");
     }
   }
   setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
   void* engine = dlopen((folder / CALOR_ENGINE_NAME).c_str(), RTLD_NOW | RTLD_GLOBAL);
-  if (engine == nullptr) return fail(dlerror());
+  if (engine == nullptr) return fail_without_engine(dlerror());
   using Main = int (*)(int, char**);
   const auto engine_main = reinterpret_cast<Main>(dlsym(engine, "calor_main"));
-  if (engine_main == nullptr) return fail(dlerror());
+  if (engine_main == nullptr) return fail_without_engine(dlerror());
   return engine_main(argc, argv);
 }

@@ -59,16 +59,16 @@ void require_same_weights(const train::RunConfig& before, const train::RunConfig
 train::RunConfig settle(const TrainArguments& arguments, const TrainRequest& request,
                         at::Device device, const data::Dataset& set) {
   train::RunConfig config = request.config;
+  std::optional<train::RunConfig> before;
   if (const auto stored = stored_request(request.run, Trains::flow)) {
-    const auto before = train::parse_config(stored->toml, stored->origin, {});
+    before = train::parse_config(stored->toml, stored->origin, {});
     config =
-        train::merge_for_resume(before, config, arguments.override_changes, request.run.string());
-    train::resolve_automatic(config, device, set);
-    if (arguments.override_changes) {
-      require_same_weights(before, config, set.spec(), request.run.string());
-    }
+        train::merge_for_resume(*before, config, arguments.override_changes, request.run.string());
   }
   train::resolve_automatic(config, device, set);
+  if (before && arguments.override_changes) {
+    require_same_weights(*before, config, set.spec(), request.run.string());
+  }
   store_settings(request.run, config.options());
   return config;
 }

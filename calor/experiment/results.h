@@ -46,4 +46,5 @@ bool is_best(const Experiment& experiment, const Table& table, std::size_t row, 
 std::string markdown(const Experiment& experiment, const Table& table);
 std::string csv(const Table& table);
 nlohmann::ordered_json json(const Table& table);
+
 }  // namespace calor::experiment

@@ -15,9 +15,9 @@ namespace calor::io {
 std::optional<FileLock> FileLock::try_lock(const std::filesystem::path& file, Kind kind) {
   const int descriptor = open(file.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
   if (descriptor < 0) {
-    throw Error("a run folder that can be written",
+    throw Error("a folder that can be written",
                 fmt::format("{}: {}", file.string(), system_error_text(errno)),
-                "choose another folder with --run, or repair its permissions");
+                "choose another folder, or repair its permissions");
   }
   FileLock lock(descriptor);
   if (flock(descriptor, (kind == Kind::shared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) return {};
