@@ -124,9 +124,7 @@ Measured measure(const Globals& globals, const train::RunConfig& config,
   Clocked clocked;
   say(globals, fmt::format("training for {} steps", warm_up + steps));
   const auto outcome = train_for(config, data, device, warm_up + steps, clocked, measured);
-  if (outcome == train::Outcome::interrupted) {
-    throw Error("all steps", "stopped by a signal", "start it again");
-  }
+  if (outcome == train::Outcome::interrupted) throw stopped_error("all steps");
   measured.steps = clocked.seconds();
   measured.checkpoint = clocked.checkpoint;
   say(globals, "timing the products of one step alone");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -42,8 +43,27 @@ void assign_all(config::Options& options, const std::vector<std::string>& settin
   for (const auto& setting : settings) options.assign(setting, "command line");
 }
 
-void check_place(const char* flag, const std::string& file) {
+void SaidFlags::refuse(std::initializer_list<const char*> flags, const std::string& expected,
+                       const std::string& found) const {
+  for (const char* flag : flags) {
+    if (!has(flag)) continue;
+    throw usage_error(fmt::format("{} for {}", expected, flag), found,
+                      fmt::format("leave {} out", flag));
+  }
+}
+
+void check_place(const char* flag, const std::string& file,
+                 std::initializer_list<const char*> endings) {
   if (file.empty()) return;
+  const std::string ending = std::filesystem::path(file).extension().string();
+  if (endings.size() > 0 && std::ranges::find(endings, ending) == endings.end()) {
+    std::string names;
+    for (const char* known : endings) {
+      names += fmt::format("{}FILE{}", names.empty() ? "" : " or ", known);
+    }
+    throw usage_error(fmt::format("{} {}", flag, names), fmt::format("'{}'", file),
+                      "give the file that ending");
+  }
   std::filesystem::path folder = std::filesystem::path(file).parent_path();
   if (folder.empty()) folder = ".";
   if (access(folder.c_str(), W_OK | X_OK) == 0) return;

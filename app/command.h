@@ -67,9 +67,29 @@ class OptionArgument {
   std::vector<std::string> settings_;
 };
 
+// Which flags were given, and the refusal of those that have no say in what is asked for.
+class SaidFlags {
+ public:
+  SaidFlags() = default;
+  // Of a command that outlives this, once it is parsed.
+  explicit SaidFlags(const CLI::App& command) : command_(&command) {}
+  bool has(const std::string& flag) const {
+    const CLI::Option* option = command_ ? command_->get_option_no_throw(flag) : nullptr;
+    return option != nullptr && option->count() > 0;
+  }
+  // UsageError "EXPECTED for FLAG" where one of these flags was given.
+  void refuse(std::initializer_list<const char*> flags, const std::string& expected,
+              const std::string& found) const;
+
+ private:
+  const CLI::App* command_ = nullptr;
+};
+
 // UsageError where a file that a flag names cannot be written: its folder is not there or may not
-// be written. Before any work is done; empty: no file is wanted.
-void check_place(const char* flag, const std::string& file);
+// be written; where its ending is none of these (any, if none is named). Before any work is done;
+// empty: no file is wanted.
+void check_place(const char* flag, const std::string& file,
+                 std::initializer_list<const char*> endings = {});
 
 // Text for people: standard error unless quiet.
 void say(const Globals& globals, const std::string& line);

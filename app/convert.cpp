@@ -49,6 +49,7 @@ train::RunConfig configuration(const ConvertArguments& a) {
 }
 
 nlohmann::ordered_json run_conversion(const Globals& globals, const ConvertArguments& a) {
+  check_place("--out", a.out, {".safetensors"});
   const io::TensorFile weights = io::read_safetensors(a.weights);
   train::RunConfig config = configuration(a);
   const data::ItemSpec pictures{.channels = a.channels,

@@ -162,8 +162,11 @@ nlohmann::ordered_json inspect_demonstrations(const Globals& globals,
 
 nlohmann::ordered_json inspect_any(const Globals& globals, const data::DataOptions& options,
                                    const std::string& preview) {
+  check_place("--out", preview, {".png"});
   switch (data::source_kind(options)) {
     case data::SourceKind::table:
+      require_usage(preview.empty(), "pictures, points or demonstrations for --out", "a table",
+                    "leave --out out");
       return inspect_table(globals, options);
     case data::SourceKind::points:
       return inspect_points(globals, options, preview);
@@ -215,6 +218,7 @@ void add_data(CLI::App& program, Globals& globals) {
       ->check(CLI::Range(0, 512))
       ->capture_default_str();
   set_work(record, globals, [&globals, recording] {
+    check_place("the file", recording->out, {".npz"});
     const auto arrays = policy::two_ways_demonstrations(static_cast<std::uint32_t>(recording->seed),
                                                         recording->episodes, recording->disturbance,
                                                         recording->pictures);

@@ -27,7 +27,7 @@ nlohmann::ordered_json evaluate_model(const Globals& globals, const EvaluateArgu
     throw usage_error("a model of pictures, of points or of a table", "a policy",
                       "calor rollout measures it in an environment");
   }
-  if (!a.reference.empty()) a.refuse({"--split"}, "the run's own data", "--reference");
+  if (!a.reference.empty()) a.said.refuse({"--split"}, "the run's own data", "--reference");
   a.precision.apply(*model.flow);
   if (model.flow->items().kind == data::ItemKind::pictures) {
     return evaluate_pictures(globals, a, &model);
@@ -43,9 +43,9 @@ nlohmann::ordered_json evaluate_samples(const Globals& globals, const EvaluateAr
         "name of a known set",
         fmt::format("'{}', which is none of these", a.samples), "check the path");
   }
-  a.refuse({"--split", "--steps", "--solver", "--grid", "--guidance", "--guidance-interval",
-            "--t-eps", "--rtol", "--atol", "--ema", "--precision", "--batch"},
-           "a run or a model", "samples that are drawn already");
+  a.said.refuse({"--split", "--steps", "--solver", "--grid", "--guidance", "--guidance-interval",
+                 "--t-eps", "--rtol", "--atol", "--ema", "--precision", "--batch"},
+                "a run or a model", "samples that are drawn already");
   switch (data::source_kind(a.data_options(a.samples))) {
     case data::SourceKind::table:
       return evaluate_rows(globals, a, nullptr);
@@ -147,15 +147,6 @@ void add_how_samples_are_drawn(CLI::App& command, EvaluateArguments& a) {
 
 }  // namespace
 
-void EvaluateArguments::refuse(std::initializer_list<const char*> flags,
-                               const std::string& expected, const std::string& found) const {
-  for (const char* flag : flags) {
-    if (std::ranges::find(said, flag) == said.end()) continue;
-    throw usage_error(fmt::format("{} for {}", expected, flag), found,
-                      fmt::format("leave {} out", flag));
-  }
-}
-
 data::DataOptions EvaluateArguments::data_options(const std::string& source) const {
   data::DataOptions options;
   config::Options declared;
@@ -172,9 +163,7 @@ bool is_model(const std::string& path) {
          fs::exists(place / "config.toml", ignored);
 }
 
-void stop_if_interrupted() {
-  if (interrupted()) throw Error("a whole evaluation", "stopped by a signal", "start it again");
-}
+void stop_if_asked() { stop_if_interrupted("a whole evaluation"); }
 
 void add_evaluate(CLI::App& program, Globals& globals) {
   auto arguments = std::make_shared<EvaluateArguments>();
@@ -190,12 +179,8 @@ void add_evaluate(CLI::App& program, Globals& globals) {
   add_what_is_compared(command, *arguments);
   add_what_is_measured(command, *arguments);
   add_how_samples_are_drawn(command, *arguments);
-  set_work(command, globals, [&globals, &command, arguments] {
-    for (const CLI::Option* option : command.get_options()) {
-      if (option->count() > 0) arguments->said.push_back(option->get_name());
-    }
-    return run_evaluate(globals, *arguments);
-  });
+  arguments->said = SaidFlags(command);
+  set_work(command, globals, [&globals, arguments] { return run_evaluate(globals, *arguments); });
 }
 
 }  // namespace calor::app

@@ -25,15 +25,12 @@ struct EvaluateArguments {
   std::int64_t searched = -1;  // training pictures searched for copies; below 0: all of them
   std::int64_t blocks = 0, block_size = 1000, patch = 4, limit = 1024, seed = 0, batch = 100;
   bool no_cache = false;
-  std::vector<std::string> said;      // the flags that were given: "--split"
   std::vector<std::string> settings;  // "data.KEY=value": how data without a model are read
+  SaidFlags said;
   SamplingArgument sampling;
   PrecisionArgument precision;
   Machine machine;
 
-  // UsageError where one of these flags was given, which have no say in what is evaluated.
-  void refuse(std::initializer_list<const char*> flags, const std::string& expected,
-              const std::string& found) const;
   bool no_features() const { return features.size() == 1 && features[0] == "none"; }
   // Of the random choices that an evaluation makes, by their use.
   RandomKey key(std::uint64_t use) const {
@@ -54,6 +51,6 @@ nlohmann::ordered_json evaluate_pictures(const Globals& globals, const EvaluateA
                                          const RunModel* model);
 
 // Error where a signal has asked to stop.
-void stop_if_interrupted();
+void stop_if_asked();
 
 }  // namespace calor::app

@@ -105,7 +105,7 @@ void search(const Globals& globals, const data::ImageDataset& set,
         std::span(items).subspan(static_cast<std::size_t>(start), static_cast<std::size_t>(count)));
     samples.add(pictures, start);
     real.add(pictures, start);
-    stop_if_interrupted();
+    stop_if_asked();
     bar.update(start + count, "nearest training pictures");
   }
   bar.finish();

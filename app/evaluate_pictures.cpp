@@ -21,17 +21,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-void check_png(const char* flag, const std::string& file) {
-  check_place(flag, file);
-  if (file.empty() || std::filesystem::path(file).extension() == ".png") return;
-  throw usage_error(fmt::format("{} FILE.png", flag), fmt::format("'{}'", file),
-                    "name the file .png");
-}
-
 // What can be seen to be wrong before samples are drawn.
 void check_arguments(const EvaluateArguments& a) {
-  check_png("--plot", a.plot);
-  check_png("--neighbours", a.neighbours);
+  check_place("--plot", a.plot, {".png"});
+  check_place("--neighbours", a.neighbours, {".png"});
   if (!a.neighbours.empty() && a.searched == 0) {
     throw usage_error("--neighbours with a search", "--searched 0", "leave --searched out");
   }
@@ -76,9 +69,9 @@ Json feature_report(const Globals& globals, const EvaluateArguments& a,
               {"dimensions", d},
               {"warnings", warnings}};
   object["distances"] = distances(features.samples, features.reference, a);
-  stop_if_interrupted();
+  stop_if_asked();
   object["floor"] = distances(features.floor, features.floor_reference, a);
-  stop_if_interrupted();
+  stop_if_asked();
   print_heads(globals,
               features.file.empty() ? fmt::format("{}, {} numbers", features.name, d)
                                     : fmt::format("{} features, {} numbers", features.name, d),

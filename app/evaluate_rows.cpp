@@ -41,10 +41,10 @@ constexpr const char* plain_space = "as they are";
 
 // What is said of pictures alone.
 void check_rows_alone(const EvaluateArguments& a) {
-  a.refuse({"--classifier", "--plot", "--neighbours", "--held-out", "--reference-count", "--order",
-            "--searched", "--patch", "--batch"},
-           "pictures", "samples that are rows");
-  if (!a.no_features()) a.refuse({"--features"}, "pictures", "samples that are rows");
+  a.said.refuse({"--classifier", "--plot", "--neighbours", "--held-out", "--reference-count",
+                 "--order", "--searched", "--patch", "--batch"},
+                "pictures", "samples that are rows");
+  if (!a.no_features()) a.said.refuse({"--features"}, "pictures", "samples that are rows");
 }
 
 Nll nll_under(const Globals& globals, const flow::Flow& flow, const Rows& rows) {
@@ -52,7 +52,7 @@ Nll nll_under(const Globals& globals, const flow::Flow& flow, const Rows& rows) 
   const auto density = solve::flow_log_density(
       flow, rows.rows, rows.given, {}, [&](std::int64_t done) { bar.update(done, "likelihood"); });
   bar.finish();
-  stop_if_interrupted();
+  stop_if_asked();
   return nll_of(density.log_density + rows.to_standardised, density.log_density + rows.to_original,
                 static_cast<double>(flow.items().numbers()));
 }
@@ -95,7 +95,7 @@ Sets sets_of_model(const Globals& globals, const EvaluateArguments& a, const Run
   options.batch = 16'384;
   const auto made = solve::generate(
       flow, solve::start_from(flow, solve::sampling_keys(a.seed, 0, count)), given, options);
-  stop_if_interrupted();
+  stop_if_asked();
   Sets sets;
   sets.made = made.items.flatten(1).to(at::kDouble);
   sets.real = real.rows.to(at::kDouble);

@@ -79,8 +79,7 @@ struct Trials {
         [&](std::size_t id, int status) {
           if (status != 0 && !failed) failed = {id, status};
         });
-    if (interrupted())
-      throw Error("trials of each training", "stopped by a signal", "start it again");
+    stop_if_interrupted("trials of each training");
     if (failed) {
       throw Error(
           "a training that runs for a few steps",

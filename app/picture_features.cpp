@@ -90,17 +90,16 @@ FeatureReader::FeatureReader(const EvaluateArguments& a) : cache_(cache_folder(a
 
 PictureFeatures FeatureReader::read(const Loaded& loaded, const PictureSets& sets) const {
   const auto real = [&](const at::Tensor& pictures) {
-    return cache_.read(*loaded.classifier, loaded.file, pictures, stop_if_interrupted)
-        .reading.features;
+    return cache_.read(*loaded.classifier, loaded.file, pictures, stop_if_asked).reading.features;
   };
   PictureFeatures features{
       .name = loaded.classifier->name(),
       .file = loaded.file.string(),
-      .samples = loaded.classifier->read(sets.samples.pictures, stop_if_interrupted).features,
+      .samples = loaded.classifier->read(sets.samples.pictures, stop_if_asked).features,
       .reference = real(sets.real.reference),
       .floor = {},
       .floor_reference = {}};
-  stop_if_interrupted();
+  stop_if_asked();
   if (sets.real.floor_reference.is_same(sets.real.reference)) {
     features.floor = real(sets.real.floor);
     features.floor_reference = features.reference;
@@ -117,7 +116,7 @@ std::vector<PictureFeatures> FeatureReader::read_all(const PictureSets& sets) co
   std::vector<PictureFeatures> all;
   for (const Loaded& loaded : features_) {
     all.push_back(read(loaded, sets));
-    stop_if_interrupted();
+    stop_if_asked();
   }
   return all;
 }
@@ -129,11 +128,10 @@ std::int64_t FeatureReader::classes() const {
 
 FeatureReader::Logits FeatureReader::read_classes(const PictureSets& sets) const {
   const metric::Classifier& classifier = *classes_.classifier;
-  return {
-      .name = classifier.name(),
-      .samples = classifier.read(sets.samples.pictures, stop_if_interrupted).logits,
-      .reference = cache_.read(classifier, classes_.file, sets.real.reference, stop_if_interrupted)
-                       .reading.logits};
+  return {.name = classifier.name(),
+          .samples = classifier.read(sets.samples.pictures, stop_if_asked).logits,
+          .reference = cache_.read(classifier, classes_.file, sets.real.reference, stop_if_asked)
+                           .reading.logits};
 }
 
 }  // namespace calor::app

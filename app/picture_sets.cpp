@@ -112,7 +112,8 @@ bool same_source(const std::string& a, const std::string& b) {
 }
 
 void check_shapes(const data::ItemSpec& made, const std::string& made_name,
-                  const data::ItemSpec& real, const std::string& real_name) {
+                  const data::ItemSpec& real, const std::string& real_name,
+                  const std::string& hint) {
   if (made.channels == real.channels && made.height == real.height && made.width == real.width) {
     return;
   }
@@ -121,8 +122,7 @@ void check_shapes(const data::ItemSpec& made, const std::string& made_name,
                   real.channels, real.height, real.width),
       fmt::format("{} x {} x {} in {} (reference: {})", made.channels, made.height, made.width,
                   made_name, real_name),
-      "name another reference, or bring both to one shape with data.size, data.channels "
-      "and data.pad");
+      hint);
 }
 
 // Pictures that a model draws, labels in turn.
@@ -140,7 +140,7 @@ PictureSamples draw(const Globals& globals, const EvaluateArguments& a, const Ru
                       {.labels = labels, .condition = {}}, options,
                       [&](std::int64_t done) { bar.update(done, "samples"); });
   bar.finish();
-  stop_if_interrupted();
+  stop_if_asked();
   PictureSamples samples;
   samples.pictures = data::to_bytes(made.items, flow.items());
   if (classes > 0) samples.labels = labels;
@@ -247,7 +247,10 @@ PictureSets open_picture_sets(const Globals& globals, const EvaluateArguments& a
     given = open_set(a, a.samples);
   }
   const data::ItemSpec& made = model != nullptr ? model->flow->items() : given->spec();
-  check_shapes(made, a.samples, real.set->spec(), real.source);
+  check_shapes(made, a.samples, real.set->spec(), real.source,
+               model ? "name a reference of the model's shape"
+                     : "name another reference, or bring both to one shape with data.size, "
+                       "data.channels and data.pad");
   const bool own = model == nullptr && same_source(a.samples, a.reference);
   const std::int64_t size = real.set->size();
   const std::int64_t usual = own ? std::min(most_pictures, size / 2) : most_pictures;

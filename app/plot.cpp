@@ -46,9 +46,7 @@ flow::Given given_for(const flow::Flow& flow, std::int64_t rows, std::int64_t la
   return {.labels = at::full({rows}, value, at::kLong), .condition = {}};
 }
 
-void stop_if_interrupted() {
-  if (interrupted()) throw Error("the whole picture", "stopped by a signal", "start it again");
-}
+void stop_if_asked() { stop_if_interrupted("the whole picture"); }
 
 at::Tensor log_density_on_grid(const Globals& globals, const PlotArguments& a,
                                const flow::Flow& flow) {
@@ -62,7 +60,7 @@ at::Tensor log_density_on_grid(const Globals& globals, const PlotArguments& a,
       solve::flow_log_density(flow, points.to(at::kFloat), given_for(flow, points.size(0), a.label),
                               options, [&](std::int64_t done) { bar.update(done, "density"); });
   bar.finish();
-  stop_if_interrupted();
+  stop_if_asked();
   return density.log_density.view({a.side, a.side});
 }
 
@@ -79,7 +77,7 @@ at::Tensor stage_panels(const PlotArguments& a, const flow::Flow& flow,
   for (std::size_t n = 0; n < flow.size(); ++n) {
     const auto made = solve::generate_between(flow, flow.size(), n, noise,
                                               given_for(flow, a.count, a.label), options);
-    stop_if_interrupted();
+    stop_if_asked();
     panels.push_back(panel(made.items.flatten(1), n == 0 ? "data" : fmt::format("after {}", n)));
   }
   panels.push_back(panel(noise.flatten(1), "noise"));
@@ -107,9 +105,7 @@ nlohmann::ordered_json run_plot(const Globals& globals, const PlotArguments& a) 
     throw usage_error(fmt::format("--label below {}", flow.items().classes()),
                       fmt::format("{}", a.label), "leave --label out for all classes");
   }
-  check_place("--out", a.out);
-  require_usage(std::filesystem::path(a.out).extension() == ".png", "--out FILE.png",
-                fmt::format("'{}'", a.out), "name the file .png");
+  check_place("--out", a.out, {".png"});
   const InterruptGuard guard;
   solve::GenerateOptions options = solve::options_from_notes(model.notes, model.file.string());
   options.batch = batch;

@@ -29,6 +29,9 @@ struct Prior {
   std::int64_t pictures = 0;
 };
 
+// Below it what is unsolved of a measurement lies far under any noise.
+constexpr double enough_residual = 1e-4;
+
 // `count` of the pictures, evenly spaced: a set may be sorted by class.
 at::Tensor some_of(const at::Tensor& pictures, std::int64_t count) {
   const std::int64_t n = pictures.size(0);
@@ -54,10 +57,7 @@ restore::Uncertainty uncertainty_of(const Globals& globals, const RestoreArgumen
           .children(0, own.size(0)),
       options, [&](std::int64_t done) {
         bar.update(done, "the model's own errors");
-        if (interrupted()) {
-          throw Error("the model's errors at all times",
-                      "stopped by a signal before any picture was restored", "start it again");
-        }
+        stop_if_interrupted("the model's errors at all times");
       });
   bar.finish();
   return uncertainty;
@@ -145,6 +145,12 @@ nlohmann::ordered_json report(const Globals& globals, const RestoreArguments& a,
   answer(globals, fmt::format("disagreement of the samples with the measurement, in its noise: "
                               "{:.3f}; mean spread {:.3f}",
                               disagreement, spread));
+  if (measurement.residual() > enough_residual) {
+    say(globals, fmt::format("warning: the known pixels' equations were solved to {:.1g} only, "
+                             "relative to how far they are from what was predicted; more --sigma "
+                             "makes them easier",
+                             measurement.residual()));
+  }
   nlohmann::ordered_json object;
   describe(a, options, object);
   object["data"] = inputs.source;
@@ -160,6 +166,7 @@ nlohmann::ordered_json report(const Globals& globals, const RestoreArguments& a,
   object["calibration"] = a.calibration;
   object["adaptive"] = !a.fixed;
   object["disagreement"] = json_number(disagreement);
+  object["residual"] = measurement.residual();
   object["spread"] = json_number(spread);
   object["out"] = a.out;
   if (inputs.truth.defined()) {
@@ -184,7 +191,7 @@ nlohmann::ordered_json run_restoration(const Globals& globals, const RestoreArgu
                                                      flow.items().width, read_mask(a.mask), device);
   const std::int64_t label = labels_from(a.label, flow.items(), 1, 1)[0].item<std::int64_t>();
   if (label == flow.items().classes()) {
-    a.check_unguided();
+    a.check_unguided(sampling.guidance.scale);
     sampling.guidance.scale = 1;  // between none and none: nothing, at twice the evaluations
   }
   const RestoreInputs inputs = restore_inputs(a, model, *measurement);
@@ -200,8 +207,7 @@ nlohmann::ordered_json run_restoration(const Globals& globals, const RestoreArgu
                        [&](std::int64_t done) { bar.update(done, ""); });
   bar.finish();
   if (made.samples.size(0) == 0) {
-    throw Error("at least one batch of samples", "stopped by a signal before the first was done",
-                "start it again");
+    throw stopped_error("at least one batch of samples", "before the first was done");
   }
   if (made.samples.size(0) < count) {
     say(globals,

@@ -6,17 +6,13 @@
 #include <filesystem>
 
 #include "calor/core/error.h"
+#include "calor/io/picture.h"
 
 namespace calor::app {
 namespace {
 
 namespace fs = std::filesystem;
 using restore::Task;
-
-bool has(const std::vector<std::string>& settings, const std::string& key) {
-  return std::ranges::any_of(settings,
-                             [&](const std::string& s) { return s.starts_with(key + "="); });
-}
 
 bool same_file(const std::string& a, const std::string& b) {
   std::error_code ignored;
@@ -54,13 +50,14 @@ void add_sampling(CLI::App& command, std::vector<std::string>& settings, const s
 
 }  // namespace
 
-void RestoreArguments::check_unguided() const {
-  const auto given = std::ranges::find_if(sampling_settings_, [](const std::string& setting) {
-    return setting.starts_with("sample.guidance=");
-  });
-  require_usage(given == sampling_settings_.end(), "--label CLASS for --guidance",
-                "pictures of no class, towards which nothing can guide",
-                "say which class they are of, or leave --guidance out");
+void RestoreArguments::check_unguided(double guidance) const {
+  if (guidance == 1) return;
+  said.refuse({"--guidance"}, "--label CLASS",
+              "pictures of no class, towards which nothing can guide");
+}
+
+bool RestoreArguments::draws_from_set() const {
+  return pictures.empty() || (pictures.size() == 1 && !io::is_picture_name(pictures.front()));
 }
 
 restore::MeasurementOptions RestoreArguments::measurement() const {
@@ -82,21 +79,20 @@ solve::GenerateOptions RestoreArguments::sampling(const RunModel& model) const {
 }
 
 void RestoreArguments::check() const {
-  if (!has(measurement_settings_, "restore.task")) {
+  if (!said.has("--task")) {
     throw usage_error("--task deblur, superresolve, inpaint or denoise", "none was named",
                       "say what was done to the picture");
   }
   const Task task = measurement().task;
-  const auto only_for = [&](Task own, bool said, const std::string& flag) {
-    if (!said || task == own) return;
-    throw usage_error(fmt::format("{} with --task {} alone", flag, restore::task_name(own)),
-                      fmt::format("--task {}", restore::task_name(task)),
-                      fmt::format("leave {} out", flag));
+  const auto only_for = [&](Task own, std::initializer_list<const char*> flags) {
+    if (task == own) return;
+    said.refuse(flags, "--task " + restore::task_name(own), "--task " + restore::task_name(task));
   };
-  only_for(Task::deblur, has(measurement_settings_, "restore.blur"), "--blur");
-  only_for(Task::superresolve, has(measurement_settings_, "restore.factor"), "--factor");
-  only_for(Task::superresolve, has(measurement_settings_, "restore.reduction"), "--reduction");
-  only_for(Task::inpaint, !mask.empty(), "--mask");
+  only_for(Task::deblur, {"--blur"});
+  only_for(Task::superresolve, {"--factor", "--reduction"});
+  only_for(Task::inpaint, {"--mask"});
+  const bool drawn = simulate && draws_from_set();
+  if (!drawn) said.refuse({"--count", "--reference"}, "pictures of a data set", "pictures named");
   if (pictures.empty() && !simulate) {
     throw usage_error("IMAGE, the measured picture, or --simulate", "neither",
                       "--simulate degrades pictures that the model has not seen");
@@ -116,6 +112,7 @@ void RestoreArguments::check() const {
 }
 
 void RestoreArguments::add_to(CLI::App& command) {
+  said = SaidFlags(command);
   command.add_option("run", run, "run folder or model.safetensors")->required();
   command.add_option(
       "image", pictures,

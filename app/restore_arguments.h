@@ -19,14 +19,17 @@ struct RestoreArguments {
   bool simulate = false, fixed = false;
   std::int64_t count = 16, samples = 8, calibration = 64, reference = 5000, seed = 0, batch = 64;
   PrecisionArgument precision;
+  SaidFlags said;
   Machine machine;
 
   void add_to(CLI::App& command);
   // UsageError where a flag has no say in the task, where --out is no FILE.png or .npy or is one of
   // the files that are read. Before any work is done.
   void check() const;
-  // UsageError where --guidance was given for pictures of no class.
-  void check_unguided() const;
+  // Whether the pictures of --simulate are drawn from a data set.
+  bool draws_from_set() const;
+  // UsageError where a guidance other than 1 was asked for, for pictures of no class.
+  void check_unguided(double guidance) const;
   restore::MeasurementOptions measurement() const;
   // 40 ancestral steps, equal in log(A/S), with the model's guidance, but for what was said on the
   // command line.

@@ -9,6 +9,7 @@
 
 #include "app/pictures_argument.h"
 #include "calor/core/error.h"
+#include "calor/core/signals.h"
 #include "calor/data/dequantise.h"
 #include "calor/io/picture.h"
 
@@ -91,10 +92,6 @@ void draw_from_set(const RestoreArguments& a, const RunModel& model, RestoreInpu
   if (others.size() > 1) inputs.reference = pictures_at(*drawn.set, others);
 }
 
-bool is_set(const RestoreArguments& a) {
-  return a.pictures.empty() || (a.pictures.size() == 1 && !io::is_picture_name(a.pictures.front()));
-}
-
 // Nothing where the set is not there or is no longer what the model was trained on.
 std::optional<PriorPictures> training_pictures(const RestoreArguments& a, const RunModel& model,
                                                std::int64_t label) {
@@ -140,7 +137,7 @@ RestoreInputs restore_inputs(const RestoreArguments& a, const RunModel& model,
     inputs.split = "given";
     return inputs;
   }
-  if (is_set(a)) {
+  if (a.draws_from_set()) {
     draw_from_set(a, model, inputs);
   } else {
     inputs.truth = to_numbers(read_all(files_of(a.pictures), items, items.height, items.width,
@@ -166,8 +163,7 @@ PriorPictures prior_pictures(const RestoreArguments& a, const RunModel& model, s
       *model.flow, solve::start_from(*model.flow, solve::sampling_keys(a.seed, 0, count)), given,
       options);
   if (made.items.size(0) < 2) {
-    throw Error("samples of the model, to know its spectrum", "stopped by a signal",
-                "start it again");
+    throw stopped_error("samples of the model, to know its spectrum");
   }
   return {.pictures = made.items, .source = "samples of the model"};
 }

@@ -1,5 +1,6 @@
 // calor rollout: how a policy does in an environment, and how long it takes to decide.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <memory>
@@ -8,6 +9,7 @@
 #include "app/command.h"
 #include "app/precision_argument.h"
 #include "app/rollout_summary.h"
+#include "app/sampling_argument.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
 #include "calor/core/workers.h"
@@ -24,6 +26,7 @@ struct RolloutArguments {
   std::string run, video;
   policy::RolloutOptions options;
   PrecisionArgument precision;
+  SaidFlags said;
   std::vector<std::string> sampling, control;  // "KEY=value", from the flags
   Machine machine;
 };
@@ -66,17 +69,20 @@ std::vector<policy::Episode> play(const Globals& globals,
       policy::roll_out(policy, options, [&](std::int64_t done) { bar.update(done, ""); });
   bar.finish();
   if (!episodes.empty()) return episodes;
-  throw Error("at least one episode", "stopped by a signal before the first was over",
-              "start it again");
+  throw stopped_error("at least one episode", "before the first was over");
 }
 
 nlohmann::ordered_json run_rollout(const Globals& globals, RolloutArguments a) {
   const at::Device device = a.machine.apply();
   const auto policy = policy::Policy::load(a.run, device, a.precision.value());
   set_all(policy->sampling, a.sampling);
+  check_said(a.said, *policy->flow, policy->sampling);
   set_all(a.options.control, a.control);
+  if (a.options.environment.empty()) {
+    a.options.environment = policy::environment_for(*policy, a.options.observation);
+  }
   fit_to_budget(globals, policy, a.options.control);
-  check_place("--video", a.video);
+  check_place("--video", a.video, {".gif"});
   if (!a.video.empty()) a.options.filmed = std::min<std::int64_t>(a.options.episodes, 5);
   if (a.options.workers == 0) {
     a.options.workers = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -148,14 +154,16 @@ void add_rollout(CLI::App& program, Globals& globals) {
       "  calor rollout runs/lfm-pusht-small --episodes 50 --workers 2 --video push.gif\n"
       "  calor rollout model.safetensors --solver euler --steps 3 --json");
   command.add_option("run", a.run, "run folder or model.safetensors")->required();
-  command.add_option("--environment", a.options.environment, "pusht or two-ways")
-      ->capture_default_str();
+  command.add_option("--environment", a.options.environment,
+                     fmt::format("{} (default: the first that the policy fits)",
+                                 fmt::join(policy::environment_names(), " or ")));
   command.add_option("--observation", a.options.observation,
                      "of the environment (default: the one of the policy's size)");
   add_numbers(command, a);
   add_settings(command, a);
   command.add_option("--video", a.video, "FILE.gif: the first five episodes");
   a.machine.add_with_products_to(command);
+  a.said = SaidFlags(command);
   set_work(command, globals, [&globals, arguments] { return run_rollout(globals, *arguments); });
 }
 

@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "app/train_request.h"
 #include "calor/core/error.h"
 #include "calor/train/checkpoint.h"
 
@@ -31,6 +32,17 @@ at::Tensor checkpoint_weights(const fs::path& run, const std::string& ema) {
   return ema == "2" ? checkpoint->optimiser.ema2 : checkpoint->weights;
 }
 
+// No calor train would go on with it.
+void require_trained_student(const fs::path& run) {
+  std::error_code ignored;
+  const fs::path settings = run / student_settings_name;
+  if (!fs::exists(settings, ignored) || fs::exists(run / "model.safetensors", ignored)) return;
+  throw Error("a run folder with a trained model",
+              fmt::format("{} has no model.safetensors", run.string()),
+              fmt::format("go on with the calor distill that began it; its settings are in {}",
+                          settings.string()));
+}
+
 }  // namespace
 
 void add_ema(CLI::App& command, std::string& ema) {
@@ -40,6 +52,7 @@ void add_ema(CLI::App& command, std::string& ema) {
 }
 
 RunModel open_run(const fs::path& run, const std::string& ema, at::Device device) {
+  require_trained_student(run);
   RunModel model;
   model.file = flow::model_file_of(run);
   auto loaded = flow::load_model(model.file, device);
@@ -54,7 +67,7 @@ RunModel open_run(const fs::path& run, const std::string& ema, at::Device device
     const at::Tensor wanted = checkpoint_weights(run, ema);
     if (wanted.numel() != flat.numel()) {
       throw Error("a checkpoint of the same network as model.safetensors",
-                  fmt::format("{} and {} weights", wanted.numel(), flat.numel()),
+                  fmt::format("{}: {} and {} weights", run.string(), wanted.numel(), flat.numel()),
                   "the run folder mixes two runs: restore it");
     }
     const c10::NoGradGuard no_grad;

@@ -112,7 +112,13 @@ nlohmann::ordered_json run_sampling(const Globals& globals, SampleArguments argu
     throw usage_error("a model of pictures for --trajectory", "a model of rows",
                       "calor plot shows the particles of points stage by stage");
   }
+  check_place("--trajectory", arguments.trajectory, {".png"});
   solve::GenerateOptions options = arguments.sampling.options(model);
+  const bool stepped = !flow.options().stages.maps && !solve::is_ode(options.solver.solver);
+  require_usage(
+      stepped || arguments.trajectory.empty(), "a solver that steps on the path for --trajectory",
+      solver_text(model, options),
+      "say --solver spectral-2m where the model is no student, or leave --trajectory out");
   options.batch = arguments.batch;
   solve::check_sampling(flow, options);
   const at::Tensor noise = arguments.noise.empty() ? at::Tensor{} : noise_of(arguments, flow);
@@ -131,8 +137,7 @@ nlohmann::ordered_json run_sampling(const Globals& globals, SampleArguments argu
       recorder.observer());
   bar.finish();
   if (made.items.size(0) == 0) {
-    throw Error("at least one batch of samples", "stopped by a signal before the first was done",
-                "start it again");
+    throw stopped_error("at least one batch of samples", "before the first was done");
   }
   writer.write(made.items, columns);
   if (!arguments.trajectory.empty()) {

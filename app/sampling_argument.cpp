@@ -2,7 +2,32 @@
 
 namespace calor::app {
 
+void check_said(const SaidFlags& said, const flow::Flow& flow,
+                const solve::GenerateOptions& options) {
+  const std::string found = "--solver " + solve::solver_name(options.solver.solver);
+  if (flow.options().stages.maps) {
+    said.refuse({"--steps", "--solver", "--grid", "--guidance", "--guidance-interval", "--t-eps",
+                 "--rtol", "--atol"},
+                "a model that is integrated", "a distilled student, whose stages are maps");
+  }
+  if (solve::is_adaptive(options.solver.solver)) {
+    said.refuse({"--steps"}, "a solver of so many steps", found + ", which chooses its own");
+  } else {
+    said.refuse({"--rtol", "--atol"}, "a solver that controls its error (dopri5, tsit5, adams)",
+                found);
+  }
+  if (solve::is_ode(options.solver.solver)) {
+    said.refuse({"--grid"}, "a solver that steps on the path", found);
+  }
+  if (options.guidance.scale == 1) {
+    said.refuse({"--guidance-interval"}, "a guidance other than 1", "1, which is none");
+  } else if (flow.items().classes() == 0) {
+    said.refuse({"--guidance"}, "a model with classes", "one without");
+  }
+}
+
 void SamplingArgument::add_to(CLI::App& command) {
+  said_ = SaidFlags(command);
   solve::GenerateOptions defaults;
   config::Options declared;
   defaults.declare(declared);
@@ -32,6 +57,7 @@ solve::GenerateOptions SamplingArgument::options(const RunModel& model) const {
   config::Options declared;
   options.declare(declared);
   assign_all(declared, settings_);
+  check_said(said_, *model.flow, options);
   return options;
 }
 

@@ -14,6 +14,7 @@
 #include "app/score_pictures.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
+#include "calor/data/training_data.h"
 #include "calor/io/csv.h"
 #include "calor/report/progress.h"
 #include "calor/solve/flow_density.h"
@@ -40,7 +41,7 @@ Scores compute(const Globals& globals, const ScoreArguments& a, const RunModel& 
         solve::flow_log_density(*model.flow, rows.rows, rows.given, options,
                                 [&](std::int64_t done) { bar->update(draw * n + done, ""); });
     if (!density.log_density.defined() || density.log_density.size(0) < n) {
-      throw Error("the density of every row", "stopped by a signal", "start it again");
+      throw stopped_error("the density of every row");
     }
     const double share = 1.0 / static_cast<double>(a.draws);
     const auto add = [&](at::Tensor& sum, const at::Tensor& value) {
@@ -103,9 +104,6 @@ nlohmann::ordered_json rank_rows(const Globals& globals, const ScoreArguments& a
 
 nlohmann::ordered_json score_rows(const Globals& globals, const ScoreArguments& a,
                                   const RunModel& model) {
-  if (a.labels) {
-    throw usage_error("a model of pictures for --labels", "a model of rows", "leave --labels out");
-  }
   const Scores scores = compute(globals, a, model);
   const Nll nll = nll_of(scores.standardised, scores.original,
                          static_cast<double>(model.flow->items().numbers()));
@@ -143,10 +141,15 @@ nlohmann::ordered_json score_rows(const Globals& globals, const ScoreArguments& 
 
 nlohmann::ordered_json run_score(const Globals& globals, ScoreArguments a) {
   const at::Device device = a.machine.apply();
-  a.check_out();
+  check_place("--out", a.out, {".csv"});
   const RunModel model = open_run(a.run, "1", device);
-  model.flow->compute_in(a.type_for(*model.flow));
+  if (data::policy_codec(model.notes, model.file.string())) {
+    throw usage_error("a model of pictures, of points or of a table", "a policy",
+                      "calor rollout measures it in an environment");
+  }
   a.settle(model.flow->items());
+  a.check(model.flow->items());
+  model.flow->compute_in(a.type_for(*model.flow));
   const InterruptGuard guard;
   const bool pictures = model.flow->items().kind == data::ItemKind::pictures;
   return pictures ? score_pictures(globals, a, model) : score_rows(globals, a, model);

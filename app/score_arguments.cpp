@@ -27,10 +27,22 @@ void ScoreArguments::settle(const data::ItemSpec& items) {
   if (count == 0) count = pictures ? 1000 : 10'000;
 }
 
-void ScoreArguments::check_out() const {
-  check_place("--out", out);
-  if (out.empty() || std::filesystem::path(out).extension() == ".csv") return;
-  throw usage_error("--out FILE.csv", fmt::format("'{}'", out), "name the file .csv");
+void ScoreArguments::check(const data::ItemSpec& items) const {
+  if (adaptive()) {
+    said.refuse({"--steps"}, "a method of equal steps (abm, rk4, heun, midpoint, euler)",
+                "--method " + method);
+  } else {
+    said.refuse({"--rtol", "--atol", "--per-row"},
+                "a method that controls its error (adams, dopri5, tsit5)", "--method " + method);
+  }
+  if (divergence == "exact") {
+    said.refuse({"--probes", "--gaussian"}, "an estimated divergence (hutchinson, hutch++)",
+                "the exact one");
+  }
+  if (items.kind != data::ItemKind::pictures) {
+    said.refuse({"--labels"}, "a model of pictures", "a model of rows");
+  }
+  if (!data.empty()) said.refuse({"--split"}, "the model's own data", data);
 }
 
 bool ScoreArguments::adaptive() const {
@@ -81,6 +93,7 @@ void ScoreArguments::describe(const flow::Flow& flow, nlohmann::ordered_json& ob
 }
 
 void ScoreArguments::add_to(CLI::App& command) {
+  said = SaidFlags(command);
   command.add_option("run", run, "run folder or model.safetensors")->required();
   command.add_option(
       "data", data,

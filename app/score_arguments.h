@@ -19,15 +19,16 @@ struct ScoreArguments {
   std::int64_t steps = 20, draws = 1, rank = 0, seed = 0;
   double rtol = 1e-5, atol = 1e-5, t_eps = 1e-3;
   bool gaussian = false, per_row = false, invert = false, labels = false;
+  SaidFlags said;
   Machine machine;
 
   void add_to(CLI::App& command);
   // Puts numbers in place of what "auto" and 0 stand for, for items of this kind and size.
   void settle(const data::ItemSpec& items);
-  // UsageError where --out is no FILE.csv.
-  void check_out() const;
-
   // All of these after settle().
+  //
+  // UsageError where a flag was given that has no say in how such items are scored.
+  void check(const data::ItemSpec& items) const;
   bool adaptive() const;
   solve::FlowDensityOptions density() const;
   // The type that the networks compute in.

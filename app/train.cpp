@@ -45,15 +45,6 @@ std::vector<std::int64_t> weights_of(const flow::ModelOptions& options,
   return counts;
 }
 
-// A change that the stored weights cannot take is refused before it is stored.
-void require_same_weights(const train::RunConfig& before, const train::RunConfig& wanted,
-                          const data::ItemSpec& items, const std::string& run) {
-  if (weights_of(before.model, items) == weights_of(wanted.model, items)) return;
-  throw usage_error("settings with --override that the trained weights fit",
-                    run + ": another number of weights or stages",
-                    "leave the settings of the network as they were, or take another --run folder");
-}
-
 // The configuration to train with: the stored one where the run has begun, else the request made
 // definite and stored.
 train::RunConfig settle(const TrainArguments& arguments, const TrainRequest& request,
@@ -67,7 +58,8 @@ train::RunConfig settle(const TrainArguments& arguments, const TrainRequest& req
   }
   train::resolve_automatic(config, device, set);
   if (before && arguments.override_changes) {
-    require_same_weights(*before, config, set.spec(), request.run.string());
+    require_same_weights(
+        weights_of(before->model, set.spec()) == weights_of(config.model, set.spec()), request.run);
   }
   store_settings(request.run, config.options());
   return config;

@@ -14,14 +14,19 @@
 namespace calor::app {
 namespace {
 
+std::int64_t weights_of(const train::ClassifierConfig& config, const data::ItemSpec& items) {
+  return net::PictureClassifier(config.network, items).parameters().count();
+}
+
 // The configuration to train with: the stored one where the run has begun, else the request made
 // definite and stored.
 train::ClassifierConfig settle(const RequestText& request, train::ClassifierConfig config,
-                               bool override_changes, at::Device device) {
+                               bool override_changes, at::Device device,
+                               const data::ItemSpec& items) {
   if (const auto stored = stored_request(request.run, Trains::classifier)) {
-    config =
-        train::merge_for_resume(train::parse_classifier_config(stored->toml, stored->origin, {}),
-                                config, override_changes, request.run.string());
+    const auto before = train::parse_classifier_config(stored->toml, stored->origin, {});
+    config = train::merge_for_resume(before, config, override_changes, request.run.string());
+    require_same_weights(weights_of(before, items) == weights_of(config, items), request.run);
   }
   train::resolve_automatic(config.train, device);
   store_settings(request.run, config.options());
@@ -47,7 +52,7 @@ nlohmann::ordered_json train_classifier(const Globals& globals, const RequestTex
   io::make_folder(request.run);
   const RunLock lock(request.run, RunLock::Kind::whole_run);
   io::remove_leftovers(request.run);
-  config = settle(request, std::move(config), override_changes, device);
+  config = settle(request, std::move(config), override_changes, device, data.rest->spec());
   const std::int64_t held_out = data.held_out ? data.held_out->size() : 0;
   say(globals, fmt::format("run folder: {}; {} pictures in {} classes, and {} held out",
                            request.run.string(), report::grouped(data.rest->size()),

@@ -63,6 +63,12 @@ std::optional<RequestText> stored_request(const fs::path& run, Trains wanted) {
   return stored;
 }
 
+void require_same_weights(bool same, const fs::path& run) {
+  require_usage(same, "settings with --override that the trained weights fit",
+                run.string() + ": another number of weights or stages",
+                "leave the settings of the network as they were, or take another --run folder");
+}
+
 void store_settings(const fs::path& run, const config::Options& options) {
   io::write_file_atomically(
       config_file(run), "# The settings of this run, as they were resolved.\n" + options.to_toml());

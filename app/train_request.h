@@ -48,6 +48,9 @@ enum class Trains { flow, classifier };
 std::optional<RequestText> stored_request(const std::filesystem::path& run, Trains wanted);
 // UsageError where the folder is that of a student, which no training and no experiment may change.
 void require_no_student(const std::filesystem::path& folder);
+// UsageError where the settings that --override takes ask for other weights than the trained ones:
+// before they are stored, for the weights could not follow.
+void require_same_weights(bool same, const std::filesystem::path& run);
 // Writes them.
 void store_settings(const std::filesystem::path& run, const config::Options& options);
 

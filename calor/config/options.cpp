@@ -60,9 +60,13 @@ std::optional<double> as_number(const Value& value) {
 
 // A text of numbers between spaces, commas and brackets, as people type lists on a command line.
 std::optional<std::vector<double>> numbers_in(std::string text) {
-  for (char& c : text) {
-    if (c == ',' || c == '[' || c == ']') c = ' ';
-  }
+  const auto first = text.find_first_not_of(' ');
+  const auto last = text.find_last_not_of(' ');
+  const bool opened = first != std::string::npos && text[first] == '[';
+  const bool closed = last != std::string::npos && text[last] == ']';
+  if (opened != closed) return std::nullopt;
+  if (opened) text = text.substr(first + 1, last - first - 1);
+  std::ranges::replace(text, ',', ' ');
   std::vector<double> numbers;
   std::istringstream stream(text);
   stream.imbue(std::locale::classic());

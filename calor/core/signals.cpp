@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <utility>
 
 namespace calor {
 namespace {
@@ -46,5 +47,15 @@ InterruptGuard::~InterruptGuard() {
 }
 
 bool interrupted() { return signals_seen.load() > 0; }
+
+Error stopped_error(std::string expected, std::string_view when) {
+  std::string found = "stopped by a signal";
+  if (!when.empty()) found.append(" ").append(when);
+  return {std::move(expected), std::move(found), "start it again"};
+}
+
+void stop_if_interrupted(const std::string& expected) {
+  if (interrupted()) throw stopped_error(expected);
+}
 
 }  // namespace calor

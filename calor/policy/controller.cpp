@@ -10,6 +10,7 @@
 
 #include "calor/core/error.h"
 #include "calor/core/random.h"
+#include "calor/core/signals.h"
 #include "calor/data/training_data.h"
 #include "calor/flow/model_file.h"
 
@@ -195,7 +196,7 @@ void Controller::decide() {
   const auto begin = std::chrono::steady_clock::now();
   const Policy& policy = *policy_;
   const auto made = solve::generate(*policy.flow, start(), given(), sampling_);
-  if (made.items.size(0) == 0) throw Error("a whole plan", "stopped by a signal", "start again");
+  if (made.items.size(0) == 0) throw stopped_error("a whole plan");
   if (!at::isfinite(made.items).all().item<bool>()) {
     throw Error("a plan of finite numbers", "one that is not", "see whether the model is trained");
   }

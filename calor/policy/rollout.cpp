@@ -2,10 +2,12 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <atomic>
 #include <cmath>
 #include <mutex>
+#include <optional>
 
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
@@ -17,20 +19,29 @@ namespace {
 
 constexpr std::int64_t film_side = 160;
 
-// The environment's observation that the policy was trained on; empty where it is only pictures.
-std::string observation_for(const Policy& policy, const Environment& environment,
-                            const std::string& wanted) {
+// The environment's observation that the policy was trained on; empty where it is only pictures;
+// nothing where there is none.
+std::optional<std::string> fitting_observation(const Policy& policy, const Environment& environment,
+                                               const std::string& wanted) {
   const auto size = static_cast<std::size_t>(policy.observation_size());
   if (size == 0 && wanted.empty()) return "";
-  std::string all;
   for (const VectorSpec& spec : environment.spec().observations) {
-    all += fmt::format("{}{} ({})", all.empty() ? "" : ", ", spec.name, spec.size());
     const bool fits = policy.pictures().count > 0 || !spec.beside_pictures;
     if (spec.size() == size && (wanted.empty() ? fits : wanted == spec.name)) return spec.name;
   }
+  return {};
+}
+
+std::string observation_for(const Policy& policy, const Environment& environment,
+                            const std::string& wanted) {
+  if (auto found = fitting_observation(policy, environment, wanted)) return *found;
+  std::string all;
+  for (const VectorSpec& spec : environment.spec().observations) {
+    all += fmt::format("{}{} ({})", all.empty() ? "" : ", ", spec.name, spec.size());
+  }
   throw usage_error(
-      fmt::format("an observation of {} numbers, as the policy was trained on ({})", size,
-                  policy.codec.options.observations),
+      fmt::format("an observation of {} numbers, as the policy was trained on ({})",
+                  policy.observation_size(), policy.codec.options.observations),
       fmt::format("{} of {} has: {}", wanted.empty() ? "none" : wanted, environment.spec().name,
                   all),
       "take another --environment or --observation, or a policy trained for this one");
@@ -46,13 +57,16 @@ void check_pictures(const Policy& policy) {
       "take the environment that the demonstrations are from");
 }
 
+bool fits_actions(const Policy& policy, const Environment& environment) {
+  return policy.action_size() == static_cast<std::int64_t>(environment.spec().action.size());
+}
+
 void check_actions(const Policy& policy, const Environment& environment) {
-  const auto expected = static_cast<std::int64_t>(environment.spec().action.size());
-  if (policy.action_size() == expected) return;
-  throw usage_error(
-      fmt::format("actions of {} numbers, as {} takes", expected, environment.spec().name),
-      fmt::format("a policy with {}", policy.action_size()),
-      "take the environment that the demonstrations are from");
+  if (fits_actions(policy, environment)) return;
+  throw usage_error(fmt::format("actions of {} numbers, as {} takes",
+                                environment.spec().action.size(), environment.spec().name),
+                    fmt::format("a policy with {}", policy.action_size()),
+                    "take the environment that the demonstrations are from");
 }
 
 // The actions of the plan that are still to come, where they are points of a plane.
@@ -103,10 +117,29 @@ Episode play(Controller& controller, Environment& environment, const std::string
 
 }  // namespace
 
+std::string environment_for(const Policy& policy, const std::string& observation) {
+  const std::vector<std::string> names = environment_names();
+  for (const std::string& name : names) {
+    const auto environment = make_environment(name);
+    if (fits_actions(policy, *environment) &&
+        fitting_observation(policy, *environment, observation)) {
+      return name;
+    }
+  }
+  throw usage_error(
+      fmt::format("a policy for one of the environments: {}", fmt::join(names, ", ")),
+      fmt::format("actions of {} numbers and observations of {}", policy.action_size(),
+                  policy.observation_size()),
+      "another robot's policy runs in a loop of your own: docs/policies.md, the controller");
+}
+
 std::vector<Episode> roll_out(const std::shared_ptr<const Policy>& policy,
                               const RolloutOptions& options,
                               const std::function<void(std::int64_t)>& on_episode) {
-  const auto first = make_environment(options.environment);
+  const std::string name = options.environment.empty()
+                               ? environment_for(*policy, options.observation)
+                               : options.environment;
+  const auto first = make_environment(name);
   check_actions(*policy, *first);
   check_pictures(*policy);
   const std::string observation = observation_for(*policy, *first, options.observation);
@@ -120,7 +153,7 @@ std::vector<Episode> roll_out(const std::shared_ptr<const Policy>& policy,
   workers.run(options.episodes, [&](std::int64_t i) {
     if (interrupted()) return;
     const auto k = static_cast<std::size_t>(i);
-    const auto environment = make_environment(options.environment);
+    const auto environment = make_environment(name);
     Controller controller(policy, options.control);
     episodes[k] = play(controller, *environment, observation,
                        options.seed + static_cast<std::uint64_t>(i), max_steps, i < options.filmed);

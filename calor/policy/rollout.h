@@ -13,7 +13,7 @@
 namespace calor::policy {
 
 struct RolloutOptions {
-  std::string environment = "pusht";
+  std::string environment = {};  // empty: environment_for the policy
   std::string observation = {};  // of the environment; empty: the one of the policy's size
   std::int64_t episodes = 50;
   std::uint64_t seed = 500'000;  // of the first episode; the others follow
@@ -33,6 +33,10 @@ struct Episode {
   std::vector<at::Tensor> frames;  // uint8 [3, side, side], where filmed
   std::string error;               // why it ended early, where it did
 };
+
+// The first environment whose actions and observations, or the one called `observation`, have the
+// sizes of the policy's; UsageError where none has.
+std::string environment_for(const Policy& policy, const std::string& observation);
 
 // Episode i starts from seed + i and has noise of its own, so the result does not depend on the
 // number of workers. Stops early, with the episodes done so far, where a signal asks for it.

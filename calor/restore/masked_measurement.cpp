@@ -3,6 +3,8 @@
 // inverse where all pixels are known.
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "calor/restore/measurement.h"
 #include "calor/spectral/dct.h"
 
@@ -46,6 +48,7 @@ class MaskedMeasurement final : public Measurement {
             .variance = mask_ * of_pixels};
   }
 
+  double residual() const override { return residual_; }
   const at::Tensor& support() const override { return mask_; }
 
  private:
@@ -76,11 +79,18 @@ class MaskedMeasurement final : public Measurement {
       direction = z + at::where(active, next / rz, at::zeros_like(rz)) * direction;
       rz = next;
     }
+    note_residual(dot_of(rest, rest), dot_of(b, b));
     return u;
+  }
+
+  void note_residual(const at::Tensor& rest, const at::Tensor& all) const {
+    const at::Tensor share = at::where(all > 0, rest / all, at::zeros_like(all)).sqrt();
+    if (share.numel() > 0) residual_ = std::max(residual_, share.max().item<double>());
   }
 
   at::Tensor mask_;
   spectral::Dct dct_;
+  mutable double residual_ = 0;  // what was left over says nothing about the measurement
 };
 
 }  // namespace

@@ -38,10 +38,10 @@ void check_mask(const at::Tensor& mask, std::int64_t height, std::int64_t width)
   if (mask.sizes() != at::IntArrayRef({height, width})) {
     throw usage_error(
         fmt::format("a mask of {} x {} pixels, as the model's pictures", height, width),
-        fmt::format("{} x {}", mask.size(0), mask.size(1)), "draw the mask at that size");
+        fmt::format("--mask: {} x {}", mask.size(0), mask.size(1)), "draw the mask at that size");
   }
   if (!mask.any().item<bool>()) {
-    throw usage_error("a mask that is white where pixels are known", "no pixel is white",
+    throw usage_error("a mask that is white where pixels are known", "--mask: no pixel is white",
                       "invert the mask");
   }
 }

@@ -55,6 +55,9 @@ class Measurement {
                                const at::Tensor& variance) const = 0;
   virtual Innovation innovation(const at::Tensor& clean, const at::Tensor& measured,
                                 const at::Tensor& variance) const = 0;
+  // How exactly condition() has solved for y so far: the largest residual that it left, relative to
+  // |y - H clean| of a picture; 0 where it solves in closed form.
+  virtual double residual() const { return 0; }
   // Which numbers of y were measured, float64 [h, w] of 0 and 1.
   virtual const at::Tensor& support() const = 0;
 

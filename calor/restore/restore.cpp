@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -82,12 +83,11 @@ void check_restorable(const flow::Flow& flow, const solve::SolverOptions& solver
                       "path.kind = \"ihdm\", whose levels are blurred pictures without a posterior",
                       "train one of the hdfm, jit, fm, vp or blurring presets");
   }
-  const bool published =
-      solver.solver == solve::Solver::paper_heun || solver.solver == solve::Solver::paper_euler;
-  if (solve::is_ode(solver.solver) || published || solver.solver == solve::Solver::ihdm) {
-    throw usage_error(
-        "a solver that steps on the path: spectral-2m, spectral-1, ancestral, heun or euler",
-        solve::solver_name(solver.solver), "say --solver spectral-2m");
+  if (std::ranges::find(restoring_solvers, solver.solver) == restoring_solvers.end()) {
+    std::vector<std::string> names;
+    for (const solve::Solver known : restoring_solvers) names.push_back(solve::solver_name(known));
+    throw usage_error(fmt::format("a solver that steps on the path: {}", fmt::join(names, ", ")),
+                      solve::solver_name(solver.solver), "say --solver ancestral, or leave it out");
   }
 }
 

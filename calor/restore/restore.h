@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -38,8 +39,13 @@ at::Tensor bicubic(const at::Tensor& measured, std::int64_t height, std::int64_t
 at::Tensor wiener(const Measurement& measurement, const at::Tensor& measured,
                   const Spectrum& spectrum);
 
+// Those that ask for the clean picture alone, whatever says it: they step on the path's exact law.
+inline constexpr std::array restoring_solvers = {
+    solve::Solver::spectral_2m, solve::Solver::spectral_1, solve::Solver::ancestral,
+    solve::Solver::heun, solve::Solver::euler};
+
 // UsageError where the flow is not one of pictures, of one stage and without conditions but labels,
-// or where the solver is not one that steps on paths.
+// or where the solver is not one of these.
 void check_restorable(const flow::Flow& flow, const solve::SolverOptions& solver);
 
 // The times at which the sampler asks for a prediction.

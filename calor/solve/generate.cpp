@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -27,6 +28,10 @@ void GenerateOptions::declare(config::Options& options) {
 }
 
 void check_sampling(const flow::Flow& flow, const GenerateOptions& options) {
+  const auto& [scale, lo, hi] = options.guidance;
+  require_usage(lo < hi, "an interval of guidance that begins before it ends",
+                fmt::format("sample.guidance_lo = {:g}, sample.guidance_hi = {:g}", lo, hi),
+                "times run from 0, noise, to 1, data; sample.guidance = 1 is none");
   // Students are maps, and need no solver.
   if (!flow.stage(0).is_map()) check_solver(*flow.stage(0).space().path, options.solver);
 }
@@ -52,6 +57,14 @@ std::vector<RandomKey> sampling_keys(std::int64_t seed, std::int64_t first, std:
 }
 
 namespace {
+
+// run(first, count) for one batch of the items after the other, until a signal asks for a stop.
+template <class Run>
+void in_batches(std::int64_t items, std::int64_t batch, const Run& run) {
+  for (std::int64_t first = 0; first < items && !interrupted(); first += batch) {
+    run(first, std::min(batch, items - first));
+  }
+}
 
 bool predicts_data(const flow::Flow& flow) {
   return flow.is_chain() && flow.options().stages.predicted == flow::PredictedEnd::data;
@@ -220,8 +233,7 @@ Generated generate_stages(const flow::Flow& flow, std::size_t first, std::size_t
       1 - (flow.is_chain() ? static_cast<double>(first) / static_cast<double>(flow.size())
                            : from.depth);
   const at::Tensor& noise = from.noise;
-  for (std::int64_t start = 0; start < noise.size(0) && !interrupted(); start += options.batch) {
-    const std::int64_t count = std::min(options.batch, noise.size(0) - start);
+  in_batches(noise.size(0), options.batch, [&](std::int64_t start, std::int64_t count) {
     std::span<const RandomKey> keys = from.keys;
     if (!keys.empty()) {
       keys = keys.subspan(static_cast<std::size_t>(start), static_cast<std::size_t>(count));
@@ -247,7 +259,7 @@ Generated generate_stages(const flow::Flow& flow, std::size_t first, std::size_t
     parts.push_back(z.cpu());
     out.nfe = std::max(out.nfe, nfe);
     if (on_batch) on_batch(start + count);
-  }
+  });
   out.items = parts.empty() ? noise.narrow(0, 0, 0).cpu() : at::cat(parts);
   return out;
 }
@@ -316,8 +328,7 @@ at::Tensor generate_way(const flow::Flow& flow, const std::vector<double>& times
   const flow::Stage& stage = flow.stage(0);
   const auto grid = grid_through(times, default_grid(*stage.space().path, options.solver));
   std::vector<at::Tensor> parts;
-  for (std::int64_t start = 0; start < noise.size(0) && !interrupted(); start += options.batch) {
-    const std::int64_t count = std::min(options.batch, noise.size(0) - start);
+  in_batches(noise.size(0), options.batch, [&](std::int64_t start, std::int64_t count) {
     const auto own = stage.encoded(given.narrow(start, count).to(flow.device()));
     std::vector<at::Tensor> states;
     const Solution end =
@@ -328,7 +339,7 @@ at::Tensor generate_way(const flow::Flow& flow, const std::vector<double>& times
                });
     states.push_back(end.sample.cpu());
     parts.push_back(at::stack(states, 1));
-  }
+  });
   if (!parts.empty()) return at::cat(parts);
   std::vector<std::int64_t> none = noise.sizes().vec();
   none.insert(none.begin() + 1, static_cast<std::int64_t>(times.size()));
@@ -345,15 +356,14 @@ Generated generate_within(const flow::Flow& flow, std::size_t stage, double from
   if (!is_ode(solver.solver)) solver.solver = Solver::adams;
   Generated out;
   std::vector<at::Tensor> parts;
-  for (std::int64_t start = 0; start < states.size(0) && !interrupted(); start += options.batch) {
-    const std::int64_t count = std::min(options.batch, states.size(0) - start);
+  in_batches(states.size(0), options.batch, [&](std::int64_t start, std::int64_t count) {
     const at::Tensor z = states.narrow(0, start, count).to(flow.device(), at::kFloat);
     const flow::Given own = flow.stage(stage).encoded(given.narrow(start, count).to(flow.device()));
     const Solution solution =
         integrate_stage(flow.stage(stage), from, to, z, own, solver, options.guidance);
     parts.push_back(solution.sample.cpu());
     out.nfe = std::max(out.nfe, solution.nfe);
-  }
+  });
   out.items = parts.empty() ? states.narrow(0, 0, 0).cpu() : at::cat(parts);
   return out;
 }

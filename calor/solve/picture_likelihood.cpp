@@ -9,6 +9,7 @@
 #include <numbers>
 
 #include "calor/core/error.h"
+#include "calor/core/signals.h"
 #include "calor/data/dequantise.h"
 
 namespace calor::solve {
@@ -130,9 +131,7 @@ PictureLikelihood picture_likelihood(const flow::Flow& flow, const data::ImageDa
       FlowDensityOptions own = options.density;
       own.first_row = draw * n + first;  // each picture and draw has probes of its own
       const LogDensity part = flow_log_density(flow, rows.x, rows.given, own);
-      if (!part.log_density.defined()) {
-        throw Error("the density of every picture", "stopped by a signal", "start it again");
-      }
+      if (!part.log_density.defined()) throw stopped_error("the density of every picture");
       log_density.narrow(0, first, count).add_(part.log_density, 1 / draws);
       variance.narrow(0, first, count).add_(part.standard_error.square());
       nfe += part.nfe * static_cast<double>(count) / (static_cast<double>(n) * draws);

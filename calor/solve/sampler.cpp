@@ -134,6 +134,11 @@ bool is_stochastic(Solver solver) { return solver == Solver::ancestral || solver
 
 bool is_ode(Solver solver) { return ode_method(solver).has_value(); }
 
+bool is_adaptive(Solver solver) {
+  const auto method = ode_method(solver);
+  return method && is_adaptive(*method);
+}
+
 OdeOptions ode_options(const SolverOptions& options) {
   OdeOptions ode;
   ode.rtol = options.rtol;

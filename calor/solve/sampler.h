@@ -60,6 +60,8 @@ bool is_stochastic(Solver solver);
 // on the path: midpoint, rk4, abm, dopri5, tsit5, adams; then its settings.
 bool is_ode(Solver solver);
 OdeOptions ode_options(const SolverOptions& options);
+// Whether the solver chooses its own steps by a tolerance: dopri5, tsit5, adams.
+bool is_adaptive(Solver solver);
 
 // The predicted clean picture for z [N, C, H, W] at time t, guidance included.
 using Denoise = std::function<at::Tensor(const at::Tensor& z, double t)>;

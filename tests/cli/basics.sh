@@ -45,6 +45,16 @@ for ema in 2 off; do "${sample[@]}" --ema $ema --out e.npy || fail "--ema $ema";
 for solver in spectral-2m spectral-1 heun euler paper-heun paper-euler ancestral; do
   "${sample[@]}" --solver $solver --guidance 2 --guidance-interval 0.1 1 --out s.npy || fail "--solver $solver"
 done
+# Flags without a say in how it is sampled, and files of other kinds.
+expect 2 "begins before it ends" "${sample[@]}" --guidance 2 --guidance-interval 0.9 0.1 --out s.npy
+expect 2 "guidance other than 1" "${sample[@]}" --guidance 1 --guidance-interval 0.1 0.9 --out s.npy
+expect 2 "controls its error" "${sample[@]}" --solver euler --rtol 1e-3 --out s.npy
+expect 2 "steps for --steps" "${sample[@]}" --solver dopri5 --out s.npy
+expect 2 "for --grid" "${sample[@]}" --solver rk4 --grid uniform --out s.npy
+expect 2 "FILE.png" "${sample[@]}" --out s.npy --trajectory steps.gif
+expect 2 "for --trajectory" "${sample[@]}" --solver rk4 --out s.npy --trajectory steps.png
+expect 2 "FILE.png" "$CALOR" data inspect glyphs --out look.jpg
+expect 2 "FILE.safetensors" "$CALOR" convert lone.safetensors --net jit --out converted.pt
 "${sample[@]}" --label A --out l.npy && "${sample[@]}" --label 0 --out m.npy && cmp l.npy m.npy || fail "a label by name and number"
 # A sample is a function of its noise: what --out wrote is of the noise's shape and serves as one.
 "$CALOR" sample run --precision bf16 --count 6 --steps 4 --quiet --out b16.npy && ! cmp -s a.npy b16.npy || fail "--precision bf16"
@@ -69,6 +79,8 @@ weights=${CALOR_DATA:-$CALOR_SOURCE_DIR/../shared/data}/weights/mnist_lenet.safe
 "$CALOR" distill run --evaluations 2 --method consistency --neighbours 2 --pairs 120 --held-out 20 train.steps=3 \
   "${perceptual[@]}" --run student --quiet || fail "distill a model of pictures"
 "$CALOR" sample student --count 6 --out g.npy --json 2>/dev/null | grep -q '"nfe": 2' || fail "sample its student"
+expect 2 "maps" "$CALOR" sample student --steps 4 --out s.npy
+mkdir begun && cp student/distil.txt begun/ && expect 1 "calor distill" "$CALOR" sample begun --out s.npy
 expect 2 "stages 1 to 1" "$CALOR" distill run --stages 2 --run others
 says "student \(consistency\): 2 evaluations" "$CALOR" info student
 

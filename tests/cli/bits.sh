@@ -13,6 +13,7 @@ bits=("$CALOR" train fm-mnist-bits "${tiny[@]}" data.source=pictures train.steps
 says 'dequantised' "$CALOR" info bits
 
 score() { "$CALOR" score "$@" --rtol 1e-3 --atol 1e-3 --json --quiet; }
+in_steps() { "$CALOR" score "$@" --method heun --json --quiet; }
 score bits others --out bits.csv >given.json || fail "score a folder"
 for key in count data split set_size bits_per_dimension probe_standard_error nats dimensions dequantised given_labels \
   likelihood divergence probes draws method precision rtol atol seed t_eps nfe warnings out most_unusual; do
@@ -33,16 +34,20 @@ says 'bits a dimension' "$CALOR" score bits others --probes 1 --rtol 1e-2 --atol
 # A chain that predicts the left ends, scored in x-form; and models that were not trained for it, which say so.
 "$CALOR" train lfm-fashion-mnist "${tiny[@]}" data.source=pictures data.labels=false data.dequantise_pictures=true \
   time.near_data=0.1 train.steps=2 push.rtol=0.1 push.atol=0.1 --run chain --quiet || fail "a chain"
-score chain others --method heun --steps 4 >chain.json && grep -q '"t_eps": 0.001' chain.json &&
+in_steps chain others --steps 4 >chain.json && grep -q '"t_eps": 0.001' chain.json &&
   grep -q '"warnings": \[\]' chain.json || fail "score a chain: $(cat chain.json)"
-score chain others --method heun --steps 4 --t-eps 0.05 2>/dev/null | grep -q 't_eps 0.05 is more' || fail "t_eps is too large"
-score maker others --method heun --steps 2 >maker.json && grep -q 'dequantise_pictures=true' maker.json &&
+in_steps chain others --steps 4 --t-eps 0.05 2>/dev/null | grep -q 't_eps 0.05 is more' || fail "t_eps is too large"
+in_steps maker others --steps 2 >maker.json && grep -q 'dequantise_pictures=true' maker.json &&
   grep -q 'time.near_data=0.1' maker.json || fail "warnings: $(cat maker.json)"
 
 expect 2 "held out" "$CALOR" score bits
 expect 2 "held out" "$CALOR" score bits --split validation
 expect 2 "neither|did you mean" "$CALOR" score bits nowhere
 expect 2 "classes" "$CALOR" score bits others --labels
+expect 2 "equal steps" "$CALOR" score bits others --steps 4
+expect 2 "controls its error" "$CALOR" score bits others --method rk4 --rtol 1e-3
+expect 2 "estimated divergence" "$CALOR" score bits others --divergence exact --probes 3
+expect 2 "own data for --split" "$CALOR" score bits others --split train
 expect 2 "FILE.csv" "$CALOR" score bits others --out bits.txt
 expect 2 "at least 3 probes" "$CALOR" score bits others --divergence hutch++ --probes 2
 expect 2 "mlp" "$CALOR" score bits others --precision fp64

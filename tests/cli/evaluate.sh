@@ -99,6 +99,9 @@ grep -qE '"held_out": 10' reader2.json && grep -qE '"accuracy": [01]' reader2.js
 cp -r reader killed && rm -r killed/model.safetensors killed/checkpoints/0000000004
 "$CALOR" train "${own[@]}" train.steps=4 --run killed && cmp reader/model.safetensors killed/model.safetensors || fail "resume a classifier"
 says 'a classifier of pictures: 1 x 28 x 28' "$CALOR" info reader
+cp reader/config.toml kept.toml
+expect 2 "trained weights fit" "$CALOR" train "${own[@]}" train.steps=6 "classifier.widths=[8,16]" --run reader --override
+cmp reader/config.toml kept.toml || fail "a change that was refused is not stored"
 evaluate run "${few[@]}" --features reader --classifier reader >own.json || fail "evaluate with it"
 grep -q '"dimensions": 64' own.json && grep -q "classifier of $real" own.json && grep -q '"by_class"' own.json ||
   fail "what it says: $(cat own.json)"

@@ -24,6 +24,13 @@ done
 roll run --workers 3 >three.json && diff <(sed -n '/"each"/,$p' one.json) <(sed -n '/"each"/,$p' three.json) ||
   fail "three workers give other episodes than one"
 roll run --solver euler --steps 1 >euler.json && ! diff -q one.json euler.json >/dev/null || fail "--solver euler"
+# The environment is the one that the policy fits.
+"$CALOR" rollout run --episodes 4 --max-steps 9 --json --quiet >fits.json && grep -q '"environment": "two-ways"' fits.json &&
+  diff <(sed -n '/"each"/,$p' one.json) <(sed -n '/"each"/,$p' fits.json) || fail "without --environment: $(cat fits.json)"
+expect 2 "FILE.gif" "$CALOR" rollout run --video film.mp4
+expect 2 "for --grid" "$CALOR" rollout run --solver rk4 --grid uniform
+expect 2 "calor rollout" "$CALOR" score run
+expect 2 "FILE.npz" "$CALOR" data record two-ways.zip
 roll run/model.safetensors >/dev/null || fail "a lone model file"
 for how in noise plan; do
   roll run --warm-start "$how" >warm.json && ! diff -q one.json warm.json >/dev/null || fail "--warm-start $how"

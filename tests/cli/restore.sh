@@ -77,7 +77,9 @@ expect 2 "factor" restore small.png --task denoise --factor 2
 expect 2 "blur" restore small.png --task denoise --blur 2
 expect 2 "mask" restore small.png --task denoise --mask mask.png
 expect 2 "mask" restore moved --simulate --task inpaint
-expect 2 "mask of 28 x 28" restore moved --simulate --task inpaint --mask mask14/000000.png
+expect 2 "for --count" restore small.png --task superresolve --factor 2 --count 3
+expect 2 "for --reference" restore small.png --task superresolve --factor 2 --reference 30
+expect 2 "mask of 28 x 28.*|--mask: 14 x 14" restore moved --simulate --task inpaint --mask mask14/000000.png
 expect 1 "no-mask.png" restore moved --simulate --task inpaint --mask no-mask.png
 expect 2 "0.002" restore moved --simulate --task denoise --sigma 0
 expect 2 "out FILE" restore moved --simulate --task denoise --out sheet.jpg

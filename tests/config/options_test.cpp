@@ -75,6 +75,26 @@ TEST(Options, ErrorsNameKeyFileAndRemedy) {
   EXPECT_EQ(sample.count, 3);  // nothing was changed by what was refused
 }
 
+TEST(Options, ReadsListsAsPeopleTypeThem) {
+  std::vector<double> numbers;
+  Options options;
+  options.add("c.numbers", numbers, {0, 10}, "", "some numbers");
+  for (const char* text : {"1,2.5", "[1, 2.5]", " [ 1 2.5 ] ", "1 2.5"}) {
+    numbers.clear();
+    options.assign(std::string("c.numbers=") + text, "command line");
+    EXPECT_EQ(numbers, (std::vector<double>{1, 2.5})) << text;
+  }
+  options.assign("c.numbers=[]", "command line");
+  EXPECT_TRUE(numbers.empty());
+  for (const char* text : {"[1,2", "1,2]", "]1,2[", "[[1,2]]", "[1],[2]", "1,x"}) {
+    EXPECT_NE(message([&] {
+                options.assign(std::string("c.numbers=") + text, "command line");
+              }).find("a list of numbers"),
+              std::string::npos)
+        << text;
+  }
+}
+
 TEST(Options, SavedTomlReadsBackBitForBit) {
   Sample sample;
   sample.rate = 0.1 + 0.2;

@@ -254,6 +254,12 @@ TEST(Rollout, DoesNotDependOnTheNumberOfWorkers) {
   EXPECT_TRUE(one[1].frames.empty());
 }
 
+TEST(Rollout, FindsTheEnvironmentThatFits) {
+  EXPECT_EQ(environment_for(*untrained(), ""), "two-ways");
+  EXPECT_EQ(roll_out(untrained(), {.episodes = 2, .max_steps = 3}).size(), 2U);
+  EXPECT_THROW(environment_for(*untrained(), "keypoints"), Error);
+}
+
 TEST(Rollout, RefusesAnotherTask) {
   EXPECT_THROW(roll_out(untrained(), {.environment = "pusht"}), Error);
   EXPECT_THROW(roll_out(untrained(), {.environment = "two-way"}), Error);

@@ -131,6 +131,29 @@ TEST(Measurement, ConditionsAGaussianAsDenseMatricesDo) {
   }
 }
 
+// A measurement that is solved for by iteration says how far that came.
+TEST(Measurement, SaysWhatIsUnsolved) {
+  const at::Tensor clean = some_pictures(3).narrow(1, 0, 1);
+  for (const auto& [name, measurement] : test::all_measurements(height, width, 0.1)) {
+    SCOPED_TRACE(name);
+    EXPECT_EQ(measurement->residual(), 0);
+    measurement->condition(clean, measurement->simulate(clean, keys_of(3)), some_variance(1e-2));
+    EXPECT_LE(measurement->residual(), 1e-6);
+    EXPECT_EQ(measurement->residual() > 0, name == "mask");
+  }
+  // Smooth pictures of which every third pixel is known, almost without noise: 500 iterations are
+  // too few.
+  constexpr std::int64_t side = 48;
+  const at::Tensor known = at::arange(side * side, at::kLong).remainder(3).eq(0).view({side, side});
+  const at::Tensor i = at::arange(side, at::kDouble).square();
+  const at::Tensor variance = at::exp(-0.05 * (i.unsqueeze(1) + i.unsqueeze(0))) + 1e-12;
+  const auto hard = make_masked_measurement(known, 1e-5);
+  const at::Tensor y =
+      at::randn({1, 1, side, side}, at::detail::createCPUGenerator(4), at::kDouble);
+  hard->condition(at::zeros_like(y), known * y, variance);
+  EXPECT_GT(hard->residual(), 1e-4);
+}
+
 TEST(Measurement, ChannelsHaveVariancesOfTheirOwn) {
   const at::Tensor first = some_variance(0.1), second = some_variance(0.02) * 3;
   const at::Tensor clean = some_pictures(2);

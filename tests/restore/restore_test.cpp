@@ -265,6 +265,10 @@ TEST(Restoration, RefusesPriorsAndSolversThatCannotBeSteered) {
   const auto flow = small_flow();
   EXPECT_NO_THROW(check_restorable(*flow, {}));
   EXPECT_THROW(check_restorable(*flow, {.solver = solve::Solver::dopri5}), Error);
+  EXPECT_THROW(check_restorable(*flow, {.solver = solve::Solver::paper_heun}), Error);
+  for (const auto solver : restoring_solvers) {
+    EXPECT_NO_THROW(check_restorable(*flow, {.solver = solver}));
+  }
   flow::ModelOptions chain;
   chain.stages.gammas = {0.1};
   EXPECT_THROW(check_restorable(*small_flow(chain), {}), Error);

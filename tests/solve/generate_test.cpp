@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "calor/core/error.h"
 #include "calor/train/roof.h"
 
 namespace calor::solve {
@@ -48,6 +49,15 @@ TEST(Generate, PaysForGuidanceOnlyWhereThereIsALabel) {
   EXPECT_GT(plain, 0);
   EXPECT_EQ(operations(flow, classes, 2), plain);
   EXPECT_GT(operations(flow, 0, 2), 1.5 * plain);
+}
+
+TEST(Generate, RefusesAnIntervalOfGuidanceThatEndsBeforeItBegins) {
+  const flow::Flow flow = small_flow();
+  GenerateOptions options;
+  options.guidance = {.scale = 2, .lo = 0.9, .hi = 0.1};
+  EXPECT_THROW(check_sampling(flow, options), Error);
+  options.guidance.hi = 1;
+  EXPECT_NO_THROW(check_sampling(flow, options));
 }
 
 // At times of the sampler's own grid: the states that the sampler itself has there. A time between
