@@ -147,8 +147,8 @@ nlohmann::ordered_json run_score(const Globals& globals, ScoreArguments a) {
     throw usage_error("a model of pictures, of points or of a table", "a policy",
                       "calor rollout measures it in an environment");
   }
-  a.settle(model.flow->items());
-  a.check(model.flow->items());
+  a.settle(*model.flow);
+  a.check(*model.flow);
   model.flow->compute_in(a.type_for(*model.flow));
   const InterruptGuard guard;
   const bool pictures = model.flow->items().kind == data::ItemKind::pictures;

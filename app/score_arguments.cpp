@@ -16,18 +16,25 @@ namespace {
 
 // Below this the rounding of fp32 networks is what limits the error.
 constexpr double least_fp32_tolerance = 1e-6;
+// The velocity of a clean prediction divides that rounding by t_eps.
+constexpr double usual_tolerance = 1e-5, tolerance_of_clean_pictures = 1e-4;
 
 }  // namespace
 
-void ScoreArguments::settle(const data::ItemSpec& items) {
+void ScoreArguments::settle(const flow::Flow& flow) {
+  const data::ItemSpec& items = flow.items();
   const bool pictures = items.kind == data::ItemKind::pictures;
   if (divergence == "auto") divergence = pictures ? "hutchinson" : "exact";
   if (probes == 0) probes = pictures ? divergence == "hutch++" ? 6 : 2 : 1;
   if (batch == 0) batch = pictures ? solve::likelihood_batch(items.numbers()) : 8192;
   if (count == 0) count = pictures ? 1000 : 10'000;
+  const bool clean = pictures && solve::likelihood_t_eps(flow, t_eps) > 0;
+  for (double* tolerance : {&rtol, &atol}) {
+    if (*tolerance < 0) *tolerance = clean ? tolerance_of_clean_pictures : usual_tolerance;
+  }
 }
 
-void ScoreArguments::check(const data::ItemSpec& items) const {
+void ScoreArguments::check(const flow::Flow& flow) const {
   if (adaptive()) {
     said.refuse({"--steps"}, "a method of equal steps (abm, rk4, heun, midpoint, euler)",
                 "--method " + method);
@@ -39,7 +46,10 @@ void ScoreArguments::check(const data::ItemSpec& items) const {
     said.refuse({"--probes", "--gaussian"}, "an estimated divergence (hutchinson, hutch++)",
                 "the exact one");
   }
-  if (items.kind != data::ItemKind::pictures) {
+  if (solve::likelihood_t_eps(flow, t_eps) == 0) {
+    said.refuse({"--t-eps"}, "clean predictions", "a model that predicts the velocity");
+  }
+  if (flow.items().kind != data::ItemKind::pictures) {
     said.refuse({"--labels"}, "a model of pictures", "a model of rows");
   }
   if (!data.empty()) said.refuse({"--split"}, "the model's own data", data);
@@ -142,12 +152,14 @@ void ScoreArguments::add_to(CLI::App& command) {
                   "fp32 or fp64; auto: fp64 for a perceptron at a tolerance below 1e-6")
       ->check(CLI::IsMember({"auto", "fp32", "fp64"}))
       ->capture_default_str();
-  command.add_option("--rtol", rtol, "relative tolerance")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
-  command.add_option("--atol", atol, "absolute tolerance")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
+  command
+      .add_option(
+          "--rtol", rtol,
+          fmt::format("relative tolerance (default: {:g}; pictures by clean predictions {:g})",
+                      usual_tolerance, tolerance_of_clean_pictures))
+      ->check(CLI::Range(0.0, 1.0));
+  command.add_option("--atol", atol, "absolute tolerance (default: likewise)")
+      ->check(CLI::Range(0.0, 1.0));
   command.add_flag("--per-row", per_row, "control the error of each row by itself");
   command.add_flag("--invert", invert,
                    "also carry up to 1000 rows, or one batch of pictures, to noise and back, and "

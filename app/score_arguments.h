@@ -17,18 +17,19 @@ struct ScoreArguments {
   // 0: by what is scored.
   std::int64_t probes = 0, batch = 0, count = 0;
   std::int64_t steps = 20, draws = 1, rank = 0, seed = 0;
-  double rtol = 1e-5, atol = 1e-5, t_eps = 1e-3;
+  double rtol = -1, atol = -1;  // below 0: by what is scored
+  double t_eps = 1e-3;
   bool gaussian = false, per_row = false, invert = false, labels = false;
   SaidFlags said;
   Machine machine;
 
   void add_to(CLI::App& command);
-  // Puts numbers in place of what "auto" and 0 stand for, for items of this kind and size.
-  void settle(const data::ItemSpec& items);
+  // Puts numbers in place of what "auto", 0 and below 0 stand for, for this flow and its items.
+  void settle(const flow::Flow& flow);
   // All of these after settle().
   //
-  // UsageError where a flag was given that has no say in how such items are scored.
-  void check(const data::ItemSpec& items) const;
+  // UsageError where a flag was given that has no say in how such a flow is scored.
+  void check(const flow::Flow& flow) const;
   bool adaptive() const;
   solve::FlowDensityOptions density() const;
   // The type that the networks compute in.
