@@ -16,6 +16,7 @@
 #include "calor/io/bytes.h"
 #include "calor/io/file_lock.h"
 #include "calor/path/log_snr.h"
+#include "calor/path/picture_space.h"
 
 namespace calor::distill {
 namespace {
@@ -70,22 +71,65 @@ std::string border_title(std::size_t border) {
                      : fmt::format("the teacher's states before stage {}", border);
 }
 
-// From `from` to `to` along the straight velocity. Where the network says the clean item, the last
-// piece is that.
-at::Tensor go_straight(const flow::Stage& stage, const at::Tensor& z, double from, double to,
-                       const flow::Given& given, solve::SolverOptions solver) {
-  if (!is_ode(solver.solver)) solver.solver = solve::Solver::adams;
-  const double last = stage.predicts_velocity() ? to : std::min(to, 1 - solver.t_eps);
-  const auto derivative = [&](const at::Tensor& t, const at::Tensor& x) {
-    return straight_velocity(stage, x.view(z.sizes()), t, given).reshape(x.sizes());
-  };
-  at::Tensor state = z;
-  if (last > from) {
-    state = integrate(derivative, z.flatten(1), from, last, ode_options(solver)).y.view(z.sizes());
+// A flow that was trained to be straight: on the way from its right end to its left one it goes
+// along the linear path, whatever path its network was made for.
+class StraightFlow {
+ public:
+  StraightFlow(const flow::Flow& flow, std::size_t stage, const solve::SolverOptions& solver)
+      : stage_(flow.stage(stage)), solver_(solver) {
+    const data::ItemSpec& items = flow.items();
+    space_ = {path::make_path({.kind = path::PathKind::linear}, items.height, items.width),
+              items.height, items.width, at::kFloat, flow.device()};
+    solver_.clip_data = false;  // the left end of a stage need not be data
   }
-  if (last == to) return state;
-  return to == 1 ? stage.predict(state, at::full({z.size(0)}, last, z.options()), given) : state;
-}
+
+  // Its states [N, times, C, H, W] from the right end z on, at times ascending, 0 < t <= 1.
+  at::Tensor way(const at::Tensor& z, const std::vector<double>& times,
+                 const flow::Given& given) const {
+    if (solve::has_way(solver_)) {
+      return solve::sample_way(
+          space_, [&](const at::Tensor& state, double t) { return clean(state, t, given); }, z,
+          times, solver_);
+    }
+    std::vector<at::Tensor> states{z};
+    double from = 0;
+    for (const double to : times) {
+      states.push_back(integrated(states.back(), from, to, given));
+      from = to;
+    }
+    return at::stack(at::TensorList(states).slice(1), 1);
+  }
+
+ private:
+  // The left end that is expected at time t < 1.
+  at::Tensor clean(const at::Tensor& state, double t, const flow::Given& given) const {
+    const at::Tensor times = at::full({state.size(0)}, t, state.options());
+    const at::Tensor said = stage_.predict(state, times, given);
+    return stage_.predicts_velocity() ? state + (1 - t) * said : said;
+  }
+
+  // By an ODE solver. Where the network says the clean item, the last piece is that.
+  at::Tensor integrated(const at::Tensor& z, double from, double to,
+                        const flow::Given& given) const {
+    solve::SolverOptions solver = solver_;
+    if (!is_ode(solver.solver)) solver.solver = solve::Solver::adams;
+    const double last = stage_.predicts_velocity() ? to : std::min(to, 1 - solver.t_eps);
+    const auto derivative = [&](const at::Tensor& t, const at::Tensor& x) {
+      return straight_velocity(stage_, x.view(z.sizes()), t, given).reshape(x.sizes());
+    };
+    at::Tensor state = z;
+    if (last > from) {
+      state =
+          integrate(derivative, z.flatten(1), from, last, ode_options(solver)).y.view(z.sizes());
+    }
+    if (last == to) return state;
+    return to == 1 ? clean(state, last, given) : state;
+  }
+
+  const flow::Stage& stage_;
+  solve::SolverOptions solver_;
+  path::PictureSpace space_;
+};
 
 // The conditions [count, c] of a set's items, in turn.
 at::Tensor conditions_in_turn(const data::Dataset& set, std::int64_t count) {
@@ -192,7 +236,28 @@ std::optional<std::vector<at::Tensor>> states_by_ode(const flow::Flow& teacher,
   return between;
 }
 
-// All of them in one go of the sampler, kept side by side in one file.
+// States at these times, which `make` says for some of the items as [count, times, C, H, W], kept
+// side by side in one file.
+std::optional<std::vector<at::Tensor>> side_by_side(
+    const StatesRequest& request, const data::ItemSpec& items, const std::string& name,
+    const std::string& where, const std::vector<double>& times, const Make& make,
+    const std::function<void(std::int64_t)>& progress) {
+  const auto count_of_times = static_cast<std::int64_t>(times.size());
+  data::ItemSpec all = items;
+  all.channels *= count_of_times;
+  const auto made = fill(
+      request, all, name, fmt::format("{} at {}", where, fmt::join(times, " ")),
+      [&](std::int64_t first, std::int64_t count) { return make(first, count).flatten(1, 2); },
+      progress);
+  if (!made) return std::nullopt;
+  std::vector<at::Tensor> states;
+  for (std::int64_t i = 0; i < count_of_times; ++i) {
+    states.push_back(made->narrow(1, i * items.channels, items.channels));
+  }
+  return states;
+}
+
+// All of them in one go of the sampler.
 std::optional<std::vector<at::Tensor>> states_by_sampler(const flow::Flow& teacher,
                                                          const StatesRequest& request,
                                                          const TeacherStates& states,
@@ -200,24 +265,13 @@ std::optional<std::vector<at::Tensor>> states_by_sampler(const flow::Flow& teach
                                                          const OnPiece& on_piece) {
   std::vector<double> times;
   for (const Place& place : places) times.push_back(place.t);
-  const auto count_of_times = static_cast<std::int64_t>(times.size());
-  data::ItemSpec side_by_side = teacher.items();
-  const std::int64_t channels = side_by_side.channels;
-  side_by_side.channels *= count_of_times;
   const auto make = [&](std::int64_t first, std::int64_t count) {
     return solve::generate_way(teacher, times, states.borders.back().narrow(0, first, count),
-                               states.given.narrow(first, count), request.sampling)
-        .flatten(1, 2);
+                               states.given.narrow(first, count), request.sampling);
   };
-  const auto made = fill(request, side_by_side, fmt::format("of-{}", count_of_times + 1),
-                         fmt::format("sampled at {}", fmt::join(times, " ")), make,
-                         [&](std::int64_t done) { on_piece(count_of_times, done); });
-  if (!made) return std::nullopt;
-  std::vector<at::Tensor> between;
-  for (std::int64_t i = 0; i < count_of_times; ++i) {
-    between.push_back(made->narrow(1, i * channels, channels));
-  }
-  return between;
+  const auto last = static_cast<std::int64_t>(times.size());
+  return side_by_side(request, teacher.items(), fmt::format("of-{}", last + 1), "sampled", times,
+                      make, [&](std::int64_t done) { on_piece(last, done); });
 }
 
 }  // namespace
@@ -257,28 +311,25 @@ std::optional<Way> straight_way(const flow::Flow& flow, std::size_t stage,
                                 const StatesRequest& request, const at::Tensor& right,
                                 const std::vector<double>& times, const OnStates& progress) {
   const c10::NoGradGuard no_grad;
+  const StraightFlow straight(flow, stage, request.sampling.solver);
+  const std::vector<double> wanted(times.begin() + 1, times.end());
+  const auto make = [&](std::int64_t first, std::int64_t count) {
+    std::vector<at::Tensor> parts;
+    for (std::int64_t begin = first; begin < first + count; begin += request.sampling.batch) {
+      const std::int64_t rows = std::min(request.sampling.batch, first + count - begin);
+      parts.push_back(straight
+                          .way(right.narrow(0, begin, rows).to(flow.device(), at::kFloat), wanted,
+                               request.given.narrow(begin, rows).to(flow.device()))
+                          .cpu());
+    }
+    return at::cat(parts);
+  };
+  const auto made =
+      side_by_side(request, flow.items(), "way", "straight", wanted, make,
+                   [&](std::int64_t done) { progress("the straight flow's way", done); });
+  if (!made) return std::nullopt;
   Way way{.times = times, .states = {right}, .given = request.given};
-  for (std::size_t i = 1; i < times.size(); ++i) {
-    const auto make = [&](std::int64_t first, std::int64_t count) {
-      std::vector<at::Tensor> parts;
-      for (std::int64_t begin = first; begin < first + count; begin += request.sampling.batch) {
-        const std::int64_t rows = std::min(request.sampling.batch, first + count - begin);
-        const at::Tensor z = way.states[i - 1].narrow(0, begin, rows).to(flow.device(), at::kFloat);
-        parts.push_back(go_straight(flow.stage(stage), z, times[i - 1], times[i],
-                                    request.given.narrow(begin, rows).to(flow.device()),
-                                    request.sampling.solver)
-                            .cpu());
-      }
-      return at::cat(parts);
-    };
-    const auto made = fill(
-        request, flow.items(), fmt::format("way-{}", i),
-        fmt::format("straight {} of {}", i, times.size() - 1), make, [&](std::int64_t done) {
-          progress(fmt::format("the straight flow's way, {} of {}", i, times.size() - 1), done);
-        });
-    if (!made) return std::nullopt;
-    way.states.push_back(*made);
-  }
+  way.states.insert(way.states.end(), made->begin(), made->end());
   return way;
 }
 

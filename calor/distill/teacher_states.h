@@ -75,7 +75,9 @@ std::optional<Way> teacher_way(const flow::Flow& teacher, const StatesRequest& r
                                const OnStates& progress);
 
 // The way of items from `right` [count, C, H, W] along a flow that was trained to be straight
-// (lessons.h), kept in the request's folder as way-I.f32; its identity is that of the request.
+// (lessons.h): by the request's sampler, in one go on the linear path, where that neither draws
+// noise nor is an ODE's, else by ODE solvers. Kept in the request's folder as way.f32; its identity
+// is that of the request.
 std::optional<Way> straight_way(const flow::Flow& flow, std::size_t stage,
                                 const StatesRequest& request, const at::Tensor& right,
                                 const std::vector<double>& times, const OnStates& progress);

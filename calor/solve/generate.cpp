@@ -315,9 +315,27 @@ Generated generate_between(const flow::Flow& flow, std::size_t from, std::size_t
   return generate_stages(flow, from, to, {.noise = states, .keys = {}}, given, own, {}, {});
 }
 
+bool has_way(const SolverOptions& solver) {
+  return !is_ode(solver.solver) && !is_stochastic(solver.solver);
+}
+
 bool has_way(const flow::Flow& flow, const SolverOptions& solver) {
-  return !flow.is_chain() && !flow.stage(0).is_map() && !is_ode(solver.solver) &&
-         !is_stochastic(solver.solver);
+  return !flow.is_chain() && !flow.stage(0).is_map() && has_way(solver);
+}
+
+at::Tensor sample_way(const path::PictureSpace& space, const Denoise& denoise,
+                      const at::Tensor& start, const std::vector<double>& times,
+                      const SolverOptions& solver) {
+  std::vector<at::Tensor> states;
+  const Solution end =
+      sample(space, denoise, start, grid_through(times, default_grid(*space.path, solver)), solver,
+             [&](std::int64_t, double t, const at::Tensor& z, const at::Tensor&) {
+               if (std::ranges::find(times, t) != times.end()) {
+                 states.push_back(z);
+               }
+             });
+  states.push_back(end.sample);
+  return at::stack(states, 1);
 }
 
 at::Tensor generate_way(const flow::Flow& flow, const std::vector<double>& times,
@@ -326,19 +344,13 @@ at::Tensor generate_way(const flow::Flow& flow, const std::vector<double>& times
   const c10::NoGradGuard no_grad;
   const GenerateOptions options = settled(flow, given, wanted);
   const flow::Stage& stage = flow.stage(0);
-  const auto grid = grid_through(times, default_grid(*stage.space().path, options.solver));
   std::vector<at::Tensor> parts;
   in_batches(noise.size(0), options.batch, [&](std::int64_t start, std::int64_t count) {
     const auto own = stage.encoded(given.narrow(start, count).to(flow.device()));
-    std::vector<at::Tensor> states;
-    const Solution end =
-        sample(stage.space(), denoiser_of(stage, own, options.guidance),
-               noise.narrow(0, start, count).to(flow.device(), at::kFloat), grid, options.solver,
-               [&](std::int64_t, double t, const at::Tensor& z, const at::Tensor&) {
-                 if (std::ranges::find(times, t) != times.end()) states.push_back(z.cpu());
-               });
-    states.push_back(end.sample.cpu());
-    parts.push_back(at::stack(states, 1));
+    const at::Tensor z = noise.narrow(0, start, count).to(flow.device(), at::kFloat);
+    parts.push_back(sample_way(stage.space(), denoiser_of(stage, own, options.guidance), z, times,
+                               options.solver)
+                        .cpu());
   });
   if (!parts.empty()) return at::cat(parts);
   std::vector<std::int64_t> none = noise.sizes().vec();

@@ -74,12 +74,18 @@ Generated generate(const flow::Flow& flow, const at::Tensor& noise, const flow::
                    const GenerateOptions& options, const OnBatch& on_batch = {},
                    const Observe& observe = {});
 
-// Whether the samples' way is one of steps on the path that lead from noise alone: of one stage,
-// with a solver that neither draws noise nor is an ODE's.
+// Whether the solver neither draws noise nor is an ODE's: its way is one of steps on the path, and
+// follows from where it begins.
+bool has_way(const SolverOptions& solver);
+// Whether the samples' way is such a one from noise alone: of one stage.
 bool has_way(const flow::Flow& flow, const SolverOptions& solver);
 
-// The states [N, times, C, H, W] of such a way from noise at these times, ascending, 0 < t < 1: the
-// solver's own grid with a point at each of them.
+// The states [N, times, C, H, W] that such a solver comes through from `start` at these times,
+// ascending, 0 < t <= 1: its own grid with a point at each of them.
+at::Tensor sample_way(const path::PictureSpace& space, const Denoise& denoise,
+                      const at::Tensor& start, const std::vector<double>& times,
+                      const SolverOptions& solver);
+// The same of a flow, from noise, in batches.
 at::Tensor generate_way(const flow::Flow& flow, const std::vector<double>& times,
                         const at::Tensor& noise, const flow::Given& given,
                         const GenerateOptions& options);
