@@ -160,13 +160,26 @@ nlohmann::ordered_json inspect_demonstrations(const Globals& globals,
           {"preview", preview}};
 }
 
-nlohmann::ordered_json inspect_any(const Globals& globals, const data::DataOptions& options,
-                                   const std::string& preview) {
+// Flags that say how another kind of data is read.
+void refuse_others(const SaidFlags& said, data::SourceKind kind, const std::string& source) {
+  using data::SourceKind;
+  if (kind != SourceKind::pictures) said.refuse({"--size"}, "pictures", source);
+  if (kind != SourceKind::table) said.refuse({"--columns"}, "a table", source);
+  if (kind == SourceKind::table) {
+    said.refuse({"--out"}, "pictures, points or demonstrations", source + ", a table");
+  }
+  if (kind != SourceKind::demonstrations) {
+    said.refuse({"--observations", "--actions"}, "demonstrations", source);
+  }
+}
+
+nlohmann::ordered_json inspect_any(const Globals& globals, const SaidFlags& said,
+                                   const data::DataOptions& options, const std::string& preview) {
   check_place("--out", preview, {".png"});
-  switch (data::source_kind(options)) {
+  const data::SourceKind kind = data::source_kind(options);
+  refuse_others(said, kind, options.source);
+  switch (kind) {
     case data::SourceKind::table:
-      require_usage(preview.empty(), "pictures, points or demonstrations for --out", "a table",
-                    "leave --out out");
       return inspect_table(globals, options);
     case data::SourceKind::points:
       return inspect_points(globals, options, preview);
@@ -248,8 +261,9 @@ void add_data(CLI::App& program, Globals& globals) {
                   "demonstrations: arrays, as \"keypoint state[0:2]\" or \"img\"");
   look.add_option("--actions", options->demonstrations.actions, "demonstrations: the array");
   look.add_option("--out", *preview, "write a grid of pictures, or the points, to this PNG");
-  set_work(look, globals,
-           [&globals, options, preview] { return inspect_any(globals, *options, *preview); });
+  set_work(look, globals, [&globals, said = SaidFlags(look), options, preview] {
+    return inspect_any(globals, said, *options, *preview);
+  });
 }
 
 }  // namespace calor::app

@@ -24,6 +24,7 @@ struct DistillArguments {
   std::string teacher, run, method = "direct", perceptual, grouping = "equal", store = "fp32";
   std::vector<std::string> settings;
   distill::DistilOptions options;
+  SaidFlags said;
   Machine machine;
 };
 
@@ -118,8 +119,20 @@ nlohmann::ordered_json describe(const distill::Distiller& distiller) {
   return groups;
 }
 
-// The numbers that must fit each other; what a teacher's stages allow, the distiller checks.
-void check(const distill::DistilOptions& o) {
+// Flags that have a say in this method alone, and the numbers that must fit each other; what a
+// teacher's stages allow, the distiller checks.
+void check(const DistillArguments& a) {
+  const distill::DistilOptions& o = a.options;
+  const std::string method = "--method " + a.method;
+  if (o.method != distill::Method::progressive) {
+    a.said.refuse({"--halvings"}, "--method progressive", method);
+  }
+  if (o.method != distill::Method::consistency) {
+    a.said.refuse({"--neighbours"}, "--method consistency", method);
+  }
+  if (o.grouping != distill::Grouping::measured) {
+    a.said.refuse({"--trial-steps"}, "--grouping measured", "--grouping " + a.grouping);
+  }
   require_usage(o.pairs >= 2 * o.held_out, "at least twice as many --pairs as --held-out",
                 fmt::format("{} and {}", o.pairs, o.held_out), "make more pairs or hold fewer out");
   constexpr std::int64_t most = 1024;
@@ -144,7 +157,7 @@ nlohmann::ordered_json run_distill(const Globals& globals, DistillArguments a) {
   a.options.method = config::value_of(distill::methods, a.method);
   a.options.grouping = config::value_of(distill::groupings, a.grouping);
   a.options.store = config::value_of(train::particle_stores, a.store);
-  check(a.options);
+  check(a);
   if (!a.perceptual.empty()) {
     a.options.distance = distill::perceptual_distance(
         metric::load_classifier(flow::model_file_of(a.perceptual), device), teacher.flow->items());
@@ -233,6 +246,7 @@ void add_distill(CLI::App& program, Globals& globals) {
       "  calor distill runs/lfm-fashion-mnist --stages 2 --grouping measured train.steps=5000\n"
       "  calor distill runs/hdfm-mnist --evaluations 4 --perceptual mnist_lenet.safetensors\n"
       "  calor sample runs/rose-in-one --count 10000 --out points.csv");
+  a->said = SaidFlags(command);
   command.add_option("teacher", a->teacher, "run folder or model.safetensors")->required();
   command.add_option("settings", a->settings,
                      "train.key=value; the others are the teacher's. train.steps are shared by all "

@@ -78,6 +78,9 @@ nlohmann::ordered_json run_rollout(const Globals& globals, RolloutArguments a) {
   set_all(policy->sampling, a.sampling);
   check_said(a.said, *policy->flow, policy->sampling);
   set_all(a.options.control, a.control);
+  if (a.options.control.warm_start != policy::WarmStart::plan) {
+    a.said.refuse({"--warm-depth"}, "--warm-start plan", "another start");
+  }
   if (a.options.environment.empty()) {
     a.options.environment = policy::environment_for(*policy, a.options.observation);
   }

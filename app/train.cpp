@@ -227,6 +227,8 @@ void add_train(CLI::App& program, Globals& globals) {
       throw usage_error("a preset, a TOML file or a run folder", "none was named",
                         "for example: calor train hdfm-glyphs; list presets with: calor presets");
     }
+    require_usage(arguments->parallel == 0 || arguments->stage == 0, "--stage or --parallel",
+                  "both", "leave one of them out");
     return arguments->parallel > 0 ? run_parallel(globals, *arguments)
                                    : run_training(globals, *arguments);
   });

@@ -82,6 +82,11 @@ weights=${CALOR_DATA:-$CALOR_SOURCE_DIR/../shared/data}/weights/mnist_lenet.safe
 expect 2 "maps" "$CALOR" sample student --steps 4 --out s.npy
 mkdir begun && cp student/distil.txt begun/ && expect 1 "calor distill" "$CALOR" sample begun --out s.npy
 expect 2 "stages 1 to 1" "$CALOR" distill run --stages 2 --run others
+expect 2 "progressive for --halvings" "$CALOR" distill run --halvings 2 --run others
+expect 2 "consistency for --neighbours" "$CALOR" distill run --neighbours 2 --run others
+expect 2 "measured for --trial-steps" "$CALOR" distill run --trial-steps 2 --run others
+expect 2 "a table for --columns" "$CALOR" data inspect glyphs --columns a:numeric
+expect 2 "demonstrations for --actions" "$CALOR" data inspect glyphs --actions a
 says "student \(consistency\): 2 evaluations" "$CALOR" info student
 
 # A folder is of a training or of a student; neither takes the other's model.

@@ -38,6 +38,7 @@ done
 says '0 later than 60000.0 ms' "$CALOR" rollout run --environment two-ways --episodes 1 --max-steps 2 --budget 60000 --solver euler
 expect 1 "the fewest" "$CALOR" rollout run --environment two-ways --episodes 1 --budget 0.001 --solver euler
 expect 2 "warm_start" "$CALOR" rollout run --environment two-ways --warm-start hot
+expect 2 "plan for --warm-depth" "$CALOR" rollout run --warm-depth 0.5
 
 # Diffusion, the baseline: in 100 steps of DDPM, as its preset has it, and in 10 of DDIM.
 ddpm=("$CALOR" train ddpm-pusht-small two-ways.npz "${small[@]}" data.observations=state train.parts=1 train.steps=3)

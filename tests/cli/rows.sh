@@ -81,7 +81,10 @@ expect 2 "train.\*" "${distil[@]}" --stages 2 --run others mlp.width=8
 expect 2 "began with" "${distil[@]}" --stages 1 --run students
 expect 2 "stages = 1.*stages = 2" "${distil[@]}" --stages 1 --run students
 for method in direct progressive consistency reflow; do
-  made=("${distil[@]}" --method $method --evaluations 2 --halvings 1 --neighbours 3 --run by-$method)
+  own=()
+  [[ $method == progressive ]] && own=(--halvings 1)
+  [[ $method == consistency ]] && own=(--neighbours 3)
+  made=("${distil[@]}" --method $method --evaluations 2 "${own[@]}" --run by-$method)
   "${made[@]}" || fail "distill by $method"
   cp by-$method/model.safetensors first.safetensors
   "${made[@]}" || fail "distill by $method again"
@@ -131,6 +134,7 @@ expect 1 "town|income" "$CALOR" score people narrow.csv
 expect 1 "tolerance|step|evaluations" "$CALOR" score people --rtol 1e-15 --atol 1e-15 --precision fp32
 expect 2 "exact" "$CALOR" train lfm-table people.csv "${small[@]}" --run apart-table --parallel 2
 expect 2 "exact" "$CALOR" train lfm-table people.csv "${small[@]}" --run apart-table --stage 1
+expect 2 "stage or --parallel" "$CALOR" train lfm-rose --run apart-table --stage 1 --parallel 2
 expect 2 "was 3|train.steps" "$CALOR" train lfm-table people.csv "${small[@]}" data.test=0.2 train.steps=151 --run people
 expect 2 "a model of points in the plane" bash -c '"$0" train hdfm-glyphs net.width=16 net.depth=2 net.heads=2 net.bottleneck=8 \
   net.context_tokens=2 train.batch=4 train.steps=1 train.sample_every=0 --run pictures --quiet && "$0" plot pictures' "$CALOR"
