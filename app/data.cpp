@@ -191,18 +191,7 @@ nlohmann::ordered_json inspect_any(const Globals& globals, const SaidFlags& said
   return inspect(globals, options, preview);
 }
 
-}  // namespace
-
-void add_data(CLI::App& program, Globals& globals) {
-  CLI::App& command =
-      add_command(program, globals, "data", "List known data sets, or look into one.",
-                  "  calor data list\n  calor data inspect fashion-mnist --out preview.png\n"
-                  "  calor data inspect pictures/ --size 64");
-  command.require_subcommand(1);
-  CLI::App& list = add_command(command, globals, "list", "Known data sets and where they are.",
-                               "  calor data list");
-  set_work(list, globals, [&globals] { return list_sets(globals); });
-
+void add_record(CLI::App& command, Globals& globals) {
   struct Recording {
     std::string out;
     std::int64_t episodes = 200, seed = 0, pictures = 0;
@@ -242,7 +231,9 @@ void add_data(CLI::App& program, Globals& globals) {
                                   {"episodes", recording->episodes},
                                   {"steps", arrays.front().second.size(0)}};
   });
+}
 
+void add_inspect(CLI::App& command, Globals& globals) {
   auto options = std::make_shared<data::DataOptions>();
   auto preview = std::make_shared<std::string>();
   CLI::App& look = add_command(
@@ -264,6 +255,21 @@ void add_data(CLI::App& program, Globals& globals) {
   set_work(look, globals, [&globals, said = SaidFlags(look), options, preview] {
     return inspect_any(globals, said, *options, *preview);
   });
+}
+
+}  // namespace
+
+void add_data(CLI::App& program, Globals& globals) {
+  CLI::App& command =
+      add_command(program, globals, "data", "List known data sets, or look into one.",
+                  "  calor data list\n  calor data inspect fashion-mnist --out preview.png\n"
+                  "  calor data inspect pictures/ --size 64");
+  command.require_subcommand(1);
+  CLI::App& list = add_command(command, globals, "list", "Known data sets and where they are.",
+                               "  calor data list");
+  set_work(list, globals, [&globals] { return list_sets(globals); });
+  add_record(command, globals);
+  add_inspect(command, globals);
 }
 
 }  // namespace calor::app

@@ -93,34 +93,47 @@ std::int64_t default_count(const data::ItemSpec& items, const std::string& out) 
   return fs::path(out).extension() == ".png" ? 20'000 : 1000;
 }
 
+bool of_pictures(const flow::Flow& flow) { return flow.items().kind == data::ItemKind::pictures; }
+
+void check_model(const RunModel& model) {
+  if (!data::policy_codec(model.notes, model.file.string())) return;
+  throw usage_error("a model to sample without observations", "a policy",
+                    "calor rollout runs it in an environment");
+}
+
+// What nobody said.
+void settle(SampleArguments& a, const flow::Flow& flow, bool table) {
+  if (a.out.empty()) a.out = table ? "samples.csv" : "samples.png";
+  if (!a.count_given) a.count = default_count(flow.items(), a.out);
+  if (a.batch == 0) a.batch = of_pictures(flow) ? 64 : 16'384;
+}
+
+void check_trajectory(const SampleArguments& a, const RunModel& model,
+                      const solve::GenerateOptions& options) {
+  if (a.trajectory.empty()) return;
+  const flow::Flow& flow = *model.flow;
+  require_usage(of_pictures(flow), "a model of pictures for --trajectory", "a model of rows",
+                "calor plot shows the particles of points stage by stage");
+  check_place("--trajectory", a.trajectory, {".png"});
+  require_usage(
+      !flow.options().stages.maps && !solve::is_ode(options.solver.solver),
+      "a solver that steps on the path for --trajectory", solver_text(model, options),
+      "say --solver spectral-2m where the model is no student, or leave --trajectory out");
+}
+
 nlohmann::ordered_json run_sampling(const Globals& globals, SampleArguments arguments) {
   const at::Device device = arguments.machine.apply();
   const RunModel model = open_run(arguments.run, arguments.ema, device);
+  check_model(model);
   arguments.precision.apply(*model.flow);
-  if (data::policy_codec(model.notes, model.file.string())) {
-    throw usage_error("a model to sample without observations", "a policy",
-                      "calor rollout runs it in an environment");
-  }
   const flow::Flow& flow = *model.flow;
-  const bool pictures = flow.items().kind == data::ItemKind::pictures;
   const auto codecs = data::table_codecs(model.notes, model.file.string());
-  if (arguments.out.empty()) arguments.out = codecs ? "samples.csv" : "samples.png";
+  settle(arguments, flow, codecs.has_value());
   const SampleWriter writer(arguments.out, flow.items(), codecs);
-  if (!arguments.count_given) arguments.count = default_count(flow.items(), arguments.out);
-  if (arguments.batch == 0) arguments.batch = pictures ? 64 : 16'384;
-  if (!pictures && !arguments.trajectory.empty()) {
-    throw usage_error("a model of pictures for --trajectory", "a model of rows",
-                      "calor plot shows the particles of points stage by stage");
-  }
-  check_place("--trajectory", arguments.trajectory, {".png"});
   solve::GenerateOptions options = arguments.sampling.options(model);
-  const bool stepped = !flow.options().stages.maps && !solve::is_ode(options.solver.solver);
-  require_usage(
-      stepped || arguments.trajectory.empty(), "a solver that steps on the path for --trajectory",
-      solver_text(model, options),
-      "say --solver spectral-2m where the model is no student, or leave --trajectory out");
   options.batch = arguments.batch;
   solve::check_sampling(flow, options);
+  check_trajectory(arguments, model, options);
   const at::Tensor noise = arguments.noise.empty() ? at::Tensor{} : noise_of(arguments, flow);
   const std::int64_t count = noise.defined() ? noise.size(0) : arguments.count;
   const std::int64_t classes = flow.items().classes();
@@ -130,7 +143,7 @@ nlohmann::ordered_json run_sampling(const Globals& globals, SampleArguments argu
   const solve::Start start = start_of(arguments, model, noise, given.labels);
 
   const InterruptGuard guard;
-  report::ProgressBar bar(count, 0, pictures ? "img" : "rows", globals.quiet);
+  report::ProgressBar bar(count, 0, of_pictures(flow) ? "img" : "rows", globals.quiet);
   TrajectoryRecorder recorder(arguments.trajectory.empty() ? 0 : 4);
   const auto made = solve::generate(
       flow, start, given, options, [&](std::int64_t done) { bar.update(done, ""); },
@@ -157,7 +170,7 @@ nlohmann::ordered_json run_sampling(const Globals& globals, SampleArguments argu
           {"solver", solver_text(model, options)},
           {"guidance", options.guidance.scale},
           {"seed", arguments.seed},
-          {pictures ? "images_per_second" : "rows_per_second", bar.rate()}};
+          {of_pictures(flow) ? "images_per_second" : "rows_per_second", bar.rate()}};
 }
 
 }  // namespace

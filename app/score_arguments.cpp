@@ -102,65 +102,81 @@ void ScoreArguments::describe(const flow::Flow& flow, nlohmann::ordered_json& ob
   object["seed"] = seed;
 }
 
-void ScoreArguments::add_to(CLI::App& command) {
-  said = SaidFlags(command);
-  command.add_option("run", run, "run folder or model.safetensors")->required();
+namespace {
+
+void add_what_is_scored(CLI::App& command, ScoreArguments& a) {
+  command.add_option("run", a.run, "run folder or model.safetensors")->required();
   command.add_option(
-      "data", data,
+      "data", a.data,
       "table or points to score; of a model of pictures a known set, a folder, an archive, an IDX, "
       "CIFAR or .npy file; without it, held-out items of the model's own data");
   command
-      .add_option("--split", split,
+      .add_option("--split", a.split,
                   "without DATA: test, validation or train; of pictures test is the set NAME-test "
                   "of a model of NAME")
       ->check(CLI::IsMember({"test", "validation", "train"}))
       ->capture_default_str();
   command
-      .add_option("--count", count,
+      .add_option("--count", a.count,
                   "pictures, drawn from the set (default: 1,000); of a model of points, without "
                   "DATA: fresh points (default: 10,000)")
       ->check(CLI::Range(std::int64_t{2}, std::int64_t{100'000'000}));
+}
+
+void add_divergence(CLI::App& command, ScoreArguments& a) {
   auto kinds = config::names_of(solve::divergence_kinds);
   kinds.emplace_back("auto");
   command
-      .add_option("--divergence", divergence,
+      .add_option("--divergence", a.divergence,
                   "exact, hutchinson or hutch++; auto: hutchinson for pictures, exact for rows")
       ->check(CLI::IsMember(kinds))
       ->capture_default_str();
   command
-      .add_option("--probes", probes,
+      .add_option("--probes", a.probes,
                   "of the estimated divergences (default: 1; pictures 2, or 6 for hutch++)")
       ->check(CLI::Range(1, 100'000));
-  command.add_flag("--gaussian", gaussian, "normal probes instead of signs");
-  command.add_option("--draws", draws, "dequantisations that are averaged")
+  command.add_flag("--gaussian", a.gaussian, "normal probes instead of signs");
+  command.add_option("--draws", a.draws, "dequantisations that are averaged")
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
-  command.add_flag("--labels", labels,
+  command.add_flag("--labels", a.labels,
                    "pictures: given each one's own label, not the likelihood of pictures alone");
-  command.add_option("--method", method, "how the ODE is solved")
+}
+
+void add_solver(CLI::App& command, ScoreArguments& a) {
+  command.add_option("--method", a.method, "how the ODE is solved")
       ->check(CLI::IsMember(config::names_of(solve::ode_methods)))
       ->capture_default_str();
   command
       .add_option(
-          "--steps", steps,
+          "--steps", a.steps,
           "of abm, rk4, heun, midpoint and euler in each stage: steps of equal size, with no "
           "control of the error")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
   command
-      .add_option("--precision", precision,
+      .add_option("--precision", a.precision,
                   "fp32 or fp64; auto: fp64 for a perceptron at a tolerance below 1e-6")
       ->check(CLI::IsMember({"auto", "fp32", "fp64"}))
       ->capture_default_str();
   command
       .add_option(
-          "--rtol", rtol,
+          "--rtol", a.rtol,
           fmt::format("relative tolerance (default: {:g}; pictures by clean predictions {:g})",
                       usual_tolerance, tolerance_of_clean_pictures))
       ->check(CLI::Range(0.0, 1.0));
-  command.add_option("--atol", atol, "absolute tolerance (default: likewise)")
+  command.add_option("--atol", a.atol, "absolute tolerance (default: likewise)")
       ->check(CLI::Range(0.0, 1.0));
-  command.add_flag("--per-row", per_row, "control the error of each row by itself");
+  command.add_flag("--per-row", a.per_row, "control the error of each row by itself");
+}
+
+}  // namespace
+
+void ScoreArguments::add_to(CLI::App& command) {
+  said = SaidFlags(command);
+  add_what_is_scored(command, *this);
+  add_divergence(command, *this);
+  add_solver(command, *this);
   command.add_flag("--invert", invert,
                    "also carry up to 1000 rows, or one batch of pictures, to noise and back, and "
                    "report the largest error");
