@@ -199,6 +199,43 @@ nlohmann::ordered_json report_operators(const Globals& globals, const Measured& 
   return list;
 }
 
+// A step in short.
+struct Summary {
+  double step = 0;              // seconds, the median
+  double alone = 0, flops = 0;  // its products by themselves
+  double copied = 0;            // bytes a second, read and written
+};
+
+Summary summarise(const Measured& measured, at::Device device) {
+  Summary summary{.step = measured.steps[measured.steps.size() / 2],
+                  .copied = train::copy_bandwidth(device)};
+  for (const auto& product : measured.products) {
+    summary.alone += product.seconds;
+    summary.flops += product.flops;
+  }
+  return summary;
+}
+
+void tell(const Globals& globals, const std::string& source, const train::RunConfig& config,
+          std::int64_t checkpoint_every, const Measured& measured, const Summary& s) {
+  const auto items = static_cast<double>(config.train.batch);
+  answer(globals,
+         fmt::format("{}: {} parameters{}, {} threads, batch {}", source, measured.parameters,
+                     config.model.stages.is_chain() ? " in the first stage" : "",
+                     at::get_num_threads(), config.train.batch));
+  answer(globals,
+         fmt::format("a step: {:.2f} ms in the median ({:.2f} to {:.2f}, {} steps), {:.0f} items/s",
+                     s.step * 1e3, measured.steps.front() * 1e3, measured.steps.back() * 1e3,
+                     measured.steps.size(), items / s.step));
+  answer(globals, fmt::format("its products alone: {:.2f} ms, {:.0f} % of it, {:.0f} GFLOP/s",
+                              s.alone * 1e3, 100 * s.alone / s.step, s.flops / s.alone / 1e9));
+  answer(globals, fmt::format("copying: {:.1f} GB/s read and written", s.copied / 1e9));
+  const double between = s.step * static_cast<double>(checkpoint_every);
+  answer(globals,
+         fmt::format("a checkpoint: {:.3f} s, {:.2f} % of the {} steps between two",
+                     measured.checkpoint, 100 * measured.checkpoint / between, checkpoint_every));
+}
+
 nlohmann::ordered_json run_bench(const Globals& globals, const BenchArguments& a) {
   const at::Device device = a.machine.apply();
   train::RunConfig config = read_train_request(a.source, a.settings, "").config;
@@ -216,49 +253,27 @@ nlohmann::ordered_json run_bench(const Globals& globals, const BenchArguments& a
                                        : time_operators<train::OperatorClock>;
     time(config, data, device, a.steps, measured);
   }
-  const double step = measured.steps[measured.steps.size() / 2];
-  double alone = 0;
-  double flops = 0;
-  for (const auto& product : measured.products) {
-    alone += product.seconds;
-    flops += product.flops;
-  }
-  const double copied = train::copy_bandwidth(device);
-  const auto items = static_cast<double>(config.train.batch);
-  answer(globals,
-         fmt::format("{}: {} parameters{}, {} threads, batch {}", a.source, measured.parameters,
-                     config.model.stages.is_chain() ? " in the first stage" : "",
-                     at::get_num_threads(), config.train.batch));
-  answer(globals,
-         fmt::format("a step: {:.2f} ms in the median ({:.2f} to {:.2f}, {} steps), {:.0f} items/s",
-                     step * 1e3, measured.steps.front() * 1e3, measured.steps.back() * 1e3,
-                     measured.steps.size(), items / step));
-  answer(globals, fmt::format("its products alone: {:.2f} ms, {:.0f} % of it, {:.0f} GFLOP/s",
-                              alone * 1e3, 100 * alone / step, flops / alone / 1e9));
-  answer(globals, fmt::format("copying: {:.1f} GB/s read and written", copied / 1e9));
-  const double between = step * static_cast<double>(checkpoint_every);
-  answer(globals,
-         fmt::format("a checkpoint: {:.3f} s, {:.2f} % of the {} steps between two",
-                     measured.checkpoint, 100 * measured.checkpoint / between, checkpoint_every));
+  const Summary summary = summarise(measured, device);
+  tell(globals, a.source, config, checkpoint_every, measured, summary);
   nlohmann::ordered_json report = {{"source", a.source},
                                    {"parameters", measured.parameters},
                                    {"threads", at::get_num_threads()},
                                    {"batch", config.train.batch},
                                    {"step_seconds",
-                                    {{"median", step},
+                                    {{"median", summary.step},
                                      {"fastest", measured.steps.front()},
                                      {"slowest", measured.steps.back()},
                                      {"count", measured.steps.size()}}},
-                                   {"products_seconds", alone},
-                                   {"products_flops", flops},
-                                   {"products_share", alone / step},
-                                   {"copy_bytes_per_second", copied},
+                                   {"products_seconds", summary.alone},
+                                   {"products_flops", summary.flops},
+                                   {"products_share", summary.alone / summary.step},
+                                   {"copy_bytes_per_second", summary.copied},
                                    {"checkpoint_seconds", measured.checkpoint},
                                    {"checkpoint_every", checkpoint_every},
-                                   {"products", report_products(globals, measured, step)}};
+                                   {"products", report_products(globals, measured, summary.step)}};
   if (a.operators) {
     report["operators"] =
-        report_operators(globals, measured, step,
+        report_operators(globals, measured, summary.step,
                          device.is_cuda() ? "the GPU's kernels of a step"
                                           : "operators of a step, without those inside");
   }
