@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 
 #include "calor/core/device.h"
@@ -22,10 +24,68 @@ CLI::App& add_command(CLI::App& program, Globals& globals, const std::string& na
   return *command;
 }
 
+CLI::Validator seed_number() {
+  return {[](std::string& text) -> std::string {
+            constexpr std::size_t most_digits = 18;
+            const bool digits = !text.empty() && std::ranges::all_of(text, [](char c) {
+              return c >= '0' && c <= '9';
+            });
+            if (digits && text.size() <= most_digits) return {};
+            return "'" + text + "' is no whole number from 0 to 999999999999999999";
+          },
+          "from 0 to 10^18 - 1"};
+}
+
+void check_apart(const char* flag, const std::string& file,
+                 const std::vector<std::string>& others) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  for (const std::string& other : others) {
+    if (file.empty() || other.empty()) continue;
+    if (!fs::equivalent(file, other, ignored) &&
+        fs::weakly_canonical(file, ignored) != fs::weakly_canonical(other, ignored)) {
+      continue;
+    }
+    throw usage_error(fmt::format("{} beside the files that are read or written", flag),
+                      fmt::format("'{}', which is one of them", file), "name another file");
+  }
+}
+
+std::string json_text(const nlohmann::ordered_json& json) {
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+namespace {
+
+bool is_finite_text(const std::string& text) {
+  char* end = nullptr;
+  const double number = std::strtod(text.c_str(), &end);
+  return end == text.c_str() || std::isfinite(number);
+}
+
+// An empty word is most often a variable of the shell that was never set; what is no number passes
+// every check of a range.
+void check_values(const CLI::App& command) {
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->count() == 0 || option->get_expected_max() == 0) continue;
+    const std::string name = option->get_positional() ? option->get_name(true) : option->get_name();
+    const bool number = option->get_type_name().find("FLOAT") != std::string::npos;
+    for (const std::string& text : option->results()) {
+      require_usage(!text.empty(), "a value for " + name, "an empty one",
+                    "say what it is, or leave it out");
+      require_usage(!number || is_finite_text(text), "a number for " + name,
+                    fmt::format("'{}'", text), "give a finite number");
+    }
+  }
+}
+
+}  // namespace
+
 void set_work(CLI::App& command, Globals& globals, Work work) {
-  command.callback([&globals, work = std::move(work)] {
+  command.callback([&command, &globals, work = std::move(work)] {
+    check_values(command);
     const nlohmann::ordered_json result = work();
-    if (globals.json) std::printf("%s\n", result.dump(2).c_str());
+    if (globals.json) std::printf("%s\n", json_text(result).c_str());
   });
 }
 

@@ -91,6 +91,17 @@ class SaidFlags {
 void check_place(const char* flag, const std::string& file,
                  std::initializer_list<const char*> endings = {});
 
+// What --seed takes: a longer number would be cut to another one.
+CLI::Validator seed_number();
+
+// UsageError where the file that `flag` writes is one of these, which are read, or written too;
+// empty names are none.
+void check_apart(const char* flag, const std::string& file, const std::vector<std::string>& others);
+
+// JSON as text. A path may hold bytes that are no UTF-8; JSON cannot, and has a mark in their
+// place.
+std::string json_text(const nlohmann::ordered_json& json);
+
 // Text for people: standard error unless quiet.
 void say(const Globals& globals, const std::string& line);
 // What the person asked for, on standard output, unless --json takes its place.

@@ -44,12 +44,20 @@ train::RunConfig configuration(const ConvertArguments& a) {
   config.model.path.kind = path::PathKind::heat;
   if (!a.size.empty()) config.model.net = net::jit_size(a.size, a.patch);
   config::Options options = config.options();
+  for (const std::string& setting : a.settings) {
+    const auto of = [&](const char* section) { return setting.starts_with(section); };
+    require_usage(
+        of("path.") || of("objective.") || of("net.") || of("sample."),
+        "settings of path, objective, net and sample: weights of one network are converted",
+        setting, "leave it out");
+  }
   assign_all(options, a.settings);
   return config;
 }
 
 nlohmann::ordered_json run_conversion(const Globals& globals, const ConvertArguments& a) {
   check_place("--out", a.out, {".safetensors"});
+  check_apart("--out", a.out, {a.weights});
   const io::TensorFile weights = io::read_safetensors(a.weights);
   train::RunConfig config = configuration(a);
   const data::ItemSpec pictures{.channels = a.channels,

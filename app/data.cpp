@@ -176,6 +176,11 @@ void refuse_others(const SaidFlags& said, data::SourceKind kind, const std::stri
 nlohmann::ordered_json inspect_any(const Globals& globals, const SaidFlags& said,
                                    const data::DataOptions& options, const std::string& preview) {
   check_place("--out", preview, {".png"});
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  if (fs::is_directory(options.source, ignored) && !preview.empty()) {
+    check_apart("--out", fs::absolute(preview).parent_path(), {options.source});
+  }
   const data::SourceKind kind = data::source_kind(options);
   refuse_others(said, kind, options.source);
   switch (kind) {

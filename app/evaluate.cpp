@@ -16,6 +16,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
+void check_flags(const EvaluateArguments& a) {
+  if (a.blocks == 0) a.said.refuse({"--block-size"}, "--blocks", "none");
+  if (a.searched == 0) a.said.refuse({"--held-out"}, "a search", "--searched 0");
+}
+
 nlohmann::ordered_json evaluate_model(const Globals& globals, const EvaluateArguments& a,
                                       at::Device device) {
   const RunModel model = open_run(a.samples, a.ema, device);
@@ -28,6 +33,10 @@ nlohmann::ordered_json evaluate_model(const Globals& globals, const EvaluateArgu
                       "calor rollout measures it in an environment");
   }
   if (!a.reference.empty()) a.said.refuse({"--split"}, "the run's own data", "--reference");
+  if (model.notes.contains("calor.table")) {
+    a.said.refuse({"--features"}, "pictures or points",
+                  "a model of a table, whose columns are encoded");
+  }
   a.precision.apply(*model.flow);
   if (model.flow->items().kind == data::ItemKind::pictures) {
     return evaluate_pictures(globals, a, &model);
@@ -61,6 +70,7 @@ nlohmann::ordered_json evaluate_samples(const Globals& globals, const EvaluateAr
 
 nlohmann::ordered_json run_evaluate(const Globals& globals, const EvaluateArguments& a) {
   const at::Device device = a.machine.apply();
+  check_flags(a);
   const InterruptGuard guard;
   return is_model(a.samples) ? evaluate_model(globals, a, device) : evaluate_samples(globals, a);
 }
@@ -135,7 +145,7 @@ void add_what_is_measured(CLI::App& command, EvaluateArguments& a) {
 void add_how_samples_are_drawn(CLI::App& command, EvaluateArguments& a) {
   a.sampling.add_to(command);
   command.add_option("--seed", a.seed, "of samples, dequantisation, subsets and resamples")
-      ->check(CLI::NonNegativeNumber)
+      ->check(seed_number())
       ->capture_default_str();
   add_ema(command, a.ema);
   a.precision.add_to(command, net::Precision::fp32);

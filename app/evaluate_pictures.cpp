@@ -24,6 +24,7 @@ using Json = nlohmann::ordered_json;
 // What can be seen to be wrong before samples are drawn.
 void check_arguments(const EvaluateArguments& a) {
   check_place("--plot", a.plot, {".png"});
+  check_apart("--plot", a.plot, {a.neighbours, a.samples, a.reference});
   check_place("--neighbours", a.neighbours, {".png"});
   if (!a.neighbours.empty() && a.searched == 0) {
     throw usage_error("--neighbours with a search", "--searched 0", "leave --searched out");

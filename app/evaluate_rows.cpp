@@ -44,6 +44,7 @@ void check_rows_alone(const EvaluateArguments& a) {
   a.said.refuse({"--classifier", "--plot", "--neighbours", "--held-out", "--reference-count",
                  "--order", "--searched", "--patch", "--batch"},
                 "pictures", "samples that are rows");
+  a.said.refuse({"--no-cache"}, "features of pictures", "samples that are rows");
   if (!a.no_features()) a.said.refuse({"--features"}, "pictures", "samples that are rows");
 }
 

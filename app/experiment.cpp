@@ -66,6 +66,18 @@ void require_steps(const Prepared& p) {
                     "write train.steps={steps:N} in its commands, or leave --budget out");
 }
 
+// Trainings that do not know the seed would be one training, several times.
+void require_seeded(const experiment::Experiment& experiment, std::int64_t seeds) {
+  for (const auto& making : experiment.makings) {
+    if (seeds == 1 || !making.command.starts_with("train") ||
+        making.command.find("{seed}") != std::string::npos) {
+      continue;
+    }
+    throw usage_error("train.seed={seed} in the trainings of an experiment with several seeds",
+                      making.command, "add it, or take --seeds 1");
+  }
+}
+
 // Everything that can be wrong with a request is found here.
 Prepared prepare(const ExperimentRequest& request) {
   require_usage(std::isfinite(request.budget), "--budget as a number of minutes", "none",
@@ -75,6 +87,7 @@ Prepared prepare(const ExperimentRequest& request) {
   check_folder(p.text.folder);
   p.settled = settle(request, p.text, p.experiment);
   const auto& choices = p.settled.choices;
+  require_seeded(p.experiment, choices.seeds);
   const auto without_settings = experiment::plan_of(
       p.experiment, p.text.folder, {.seeds = choices.seeds, .scale = 1, .settings = {}});
   check_settings(without_settings, choices.settings, p.settled.budget > 0);

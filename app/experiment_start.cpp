@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "app/command.h"
 #include "calor/config/presets.h"
 #include "calor/core/error.h"
 #include "calor/io/atomic_file.h"
@@ -99,7 +100,7 @@ void store(const fs::path& folder, const Settled& settled) {
                                     {"budget_minutes", settled.budget},
                                     {"scale", settled.choices.scale},
                                     {"settings", settled.choices.settings}};
-  io::write_file_atomically(folder / "plan.json", kept.dump(2) + "\n");
+  io::write_file_atomically(folder / "plan.json", json_text(kept) + "\n");
 }
 
 }  // namespace calor::app

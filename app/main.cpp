@@ -30,8 +30,7 @@ int report(const Globals& globals, const calor::Error& error) {
                                           {"found", error.found()},
                                           {"hint", error.hint()},
                                           {"exit_status", error.exit_status()}}}};
-    std::printf("%s\n",
-                object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    std::printf("%s\n", calor::app::json_text(object).c_str());
   }
   return error.exit_status();
 }
@@ -45,9 +44,13 @@ int report(const CLI::App& program, const Globals& globals, const CLI::ParseErro
 }
 
 calor::Error unexpected(const std::exception& error) {
-  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
+  const std::string_view text = error.what();
+  const bool refused = text.find("DefaultCPUAllocator") != std::string_view::npos ||
+                       text.find("out of memory") != std::string_view::npos;
+  if (refused || dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
     return {"enough memory", "an allocation was refused",
-            "take a smaller batch (train.micro_batch, --batch) or a smaller model"};
+            "take fewer (--count), a smaller batch (train.micro_batch, --batch), smaller pictures "
+            "(data.size) or a smaller model"};
   }
   // The first line: LibTorch appends a stack trace.
   const std::string what = error.what();

@@ -92,6 +92,11 @@ at::Tensor float_pictures(const std::string& path) {
                 fmt::format("{}: other shapes or numbers", path),
                 "write them as calor sample --out FILE.npy does, or as uint8");
   }
+  if (array.min().item<double>() >= 0) {
+    throw Error("pictures of numbers in about [-1, 1], black to white",
+                fmt::format("{}: none is below 0", path),
+                "numbers from 0 to 1 become such by 2 x - 1; bytes are taken, too");
+  }
   return data::to_bytes(array.to(at::kFloat));
 }
 

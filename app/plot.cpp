@@ -102,8 +102,10 @@ nlohmann::ordered_json run_plot(const Globals& globals, const PlotArguments& a) 
                       "calor sample shows pictures and writes rows");
   }
   if (a.label >= flow.items().classes()) {
-    throw usage_error(fmt::format("--label below {}", flow.items().classes()),
-                      fmt::format("{}", a.label), "leave --label out for all classes");
+    throw usage_error(flow.items().classes() == 0
+                          ? std::string("a model with classes for --label")
+                          : fmt::format("--label below {}", flow.items().classes()),
+                      fmt::format("--label {}", a.label), "leave --label out");
   }
   check_place("--out", a.out, {".png"});
   const InterruptGuard guard;
@@ -156,7 +158,7 @@ void add_plot(CLI::App& program, Globals& globals) {
       ->check(CLI::Range(0.0, 1.0));
   command.add_option("--atol", a.atol, "of the density and the samples")
       ->check(CLI::Range(0.0, 1.0));
-  command.add_option("--seed", a.seed, "of the samples")->check(CLI::NonNegativeNumber);
+  command.add_option("--seed", a.seed, "of the samples")->check(seed_number());
   a.machine.add_with_products_to(command);
   set_work(command, globals, [&globals, arguments] { return run_plot(globals, *arguments); });
 }

@@ -14,11 +14,6 @@ namespace {
 namespace fs = std::filesystem;
 using restore::Task;
 
-bool same_file(const std::string& a, const std::string& b) {
-  std::error_code ignored;
-  return fs::equivalent(a, b, ignored);
-}
-
 // A flag for a declared option of the measurement, with its own default.
 void add_measurement(CLI::App& command, std::vector<std::string>& settings, const std::string& flag,
                      const std::string& key) {
@@ -102,13 +97,10 @@ void RestoreArguments::check() const {
     throw usage_error("--out FILE.png or FILE.npy", fmt::format("'{}'", out),
                       ".png makes a sheet, .npy an array of the samples [n, samples, C, H, W]");
   }
+  check_place("--out", out);
   std::vector<std::string> inputs = pictures;
   inputs.push_back(mask);
-  for (const std::string& input : inputs) {
-    if (!same_file(input, out)) continue;
-    throw usage_error("--out that is none of the files that are read", fmt::format("'{}'", out),
-                      "name another file");
-  }
+  check_apart("--out", out, inputs);
 }
 
 void RestoreArguments::add_to(CLI::App& command) {
@@ -154,7 +146,7 @@ void RestoreArguments::add_to(CLI::App& command) {
       ->check(CLI::Range(2, 1'000'000))
       ->capture_default_str();
   command.add_option("--seed", seed, "of the noise and of the pictures drawn")
-      ->check(CLI::NonNegativeNumber)
+      ->check(seed_number())
       ->capture_default_str();
   command
       .add_option("--out", out,

@@ -34,6 +34,7 @@ struct SampleArguments {
   std::int64_t seed = 0;
   std::int64_t batch = 0;
   PrecisionArgument precision;
+  SaidFlags said;
   Machine machine;
 };
 
@@ -130,6 +131,9 @@ nlohmann::ordered_json run_sampling(const Globals& globals, SampleArguments argu
   const auto codecs = data::table_codecs(model.notes, model.file.string());
   settle(arguments, flow, codecs.has_value());
   const SampleWriter writer(arguments.out, flow.items(), codecs);
+  writer.check_count(arguments.count);
+  check_place("--out", arguments.out);
+  check_apart("--out", arguments.out, {arguments.noise, arguments.given, arguments.trajectory});
   solve::GenerateOptions options = arguments.sampling.options(model);
   options.batch = arguments.batch;
   solve::check_sampling(flow, options);
@@ -140,6 +144,13 @@ nlohmann::ordered_json run_sampling(const Globals& globals, SampleArguments argu
   const std::int64_t columns =
       arguments.label.empty() && classes > 0 && classes <= 20 ? std::min(classes, count) : 0;
   const flow::Given given = given_of(arguments, model, count, std::max(columns, classes));
+  if (classes > 0 && given.labels.eq(classes).all().item<bool>() && options.guidance.scale != 1) {
+    arguments.said.refuse({"--guidance"}, "--label CLASS", "samples of no class");
+  }
+  if (noise.defined() && !solve::is_stochastic(options.solver.solver)) {
+    arguments.said.refuse({"--seed"}, "a solver that draws noise besides that of --noise",
+                          solver_text(model, options));
+  }
   const solve::Start start = start_of(arguments, model, noise, given.labels);
 
   const InterruptGuard guard;
@@ -186,6 +197,7 @@ void add_sample(CLI::App& program, Globals& globals) {
       "  calor sample runs/houses --count 5000 --out houses.csv\n"
       "  calor sample runs/demo --noise noise.npy --trajectory steps.png --out grid.png");
   SampleArguments& a = *arguments;
+  a.said = SaidFlags(command);
   command.add_option("run", a.run, "run folder or model.safetensors")->required();
   command.add_option(
       "--out", a.out,
@@ -197,7 +209,7 @@ void add_sample(CLI::App& program, Globals& globals) {
   command.add_option("--label", a.label, "class number or name, or none (default: all in turn)");
   a.sampling.add_to(command);
   command.add_option("--seed", a.seed, "item i is the same whatever the count or batch")
-      ->check(CLI::NonNegativeNumber)
+      ->check(seed_number())
       ->capture_default_str();
   add_ema(command, a.ema);
   a.precision.add_to(command, net::Precision::fp32);

@@ -14,6 +14,7 @@
 #include "calor/io/csv.h"
 #include "calor/io/npy.h"
 #include "calor/io/picture.h"
+#include "calor/io/picture_pixels.h"
 #include "calor/report/density_plot.h"
 #include "calor/report/grid.h"
 
@@ -23,6 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t scatter_side = 512;
+constexpr std::int64_t grid_side = 48;  // of a picture in a grid, at least
 
 bool one_of(const std::string& extension, std::initializer_list<const char*> known) {
   return std::ranges::any_of(known, [&](const char* e) { return extension == e; });
@@ -57,6 +59,33 @@ void SampleWriter::check() const {
                     fmt::format("'{}'", out_), "name the file with one of these endings");
 }
 
+bool SampleWriter::fits(std::int64_t count, std::int64_t columns) const {
+  const auto [height, width] =
+      report::tiled_size(count, items_.height, items_.width, columns, grid_side);
+  constexpr auto most_side = static_cast<std::int64_t>(io::picture_max_side);
+  constexpr auto most_pixels = static_cast<std::int64_t>(io::picture_max_pixels);
+  return height <= most_side && width <= most_side && height * width <= most_pixels;
+}
+
+void SampleWriter::check_count(std::int64_t count) const {
+  if (items_.kind != data::ItemKind::pictures) return;
+  if (extension_ == ".png") {
+    require_usage(fits(count, 0), "so many pictures as one grid can hold",
+                  fmt::format("--count {}", count), "name a folder, or a file .npy");
+  }
+  std::error_code ignored;
+  if (!extension_.empty() || !fs::is_directory(out_, ignored)) return;
+  for (const auto& entry : fs::directory_iterator(out_, ignored)) {
+    const std::string name = entry.path().stem().string();
+    const bool number =
+        name.size() == 6 && std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; });
+    if (entry.path().extension() != ".png" || (number && std::stoll(name) < count)) continue;
+    throw usage_error("a folder whose pictures are all written anew",
+                      fmt::format("{}: {} is another one", out_, entry.path().filename().string()),
+                      "empty the folder, or name another");
+  }
+}
+
 void SampleWriter::write(const at::Tensor& items, std::int64_t columns) const {
   if (items_.kind == data::ItemKind::pictures) return write_pictures(items, columns);
   const at::Tensor rows = items.flatten(1);
@@ -68,7 +97,10 @@ void SampleWriter::write_pictures(const at::Tensor& items, std::int64_t columns)
   const fs::path path = out_;
   if (extension_ == ".npy") return io::write_npy(path, items);
   const at::Tensor bytes = data::to_bytes(items, items_);
-  if (extension_ == ".png") return io::write_png(path, report::tile(bytes, columns, 48));
+  if (extension_ == ".png") {
+    const std::int64_t fitting = fits(bytes.size(0), columns) ? columns : 0;
+    return io::write_png(path, report::tile(bytes, fitting, grid_side));
+  }
   io::make_folder(path);
   for (std::int64_t i = 0; i < bytes.size(0); ++i) {
     io::write_png(path / fmt::format("{:06}.png", i), bytes[i]);

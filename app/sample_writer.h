@@ -18,11 +18,14 @@ class SampleWriter {
   SampleWriter(std::string out, const data::ItemSpec& items,
                std::optional<data::TableCodecs> codecs);
 
-  // items fp32 [N, C, H, W]; `columns` of a grid of pictures, 0: about square.
+  // UsageError where so many pictures do not fit one grid, or would lie among others in a folder.
+  void check_count(std::int64_t count) const;
+  // items fp32 [N, C, H, W]; `columns` of a grid of pictures, if so many rows fit; 0: about square.
   void write(const at::Tensor& items, std::int64_t columns) const;
 
  private:
   void check() const;
+  bool fits(std::int64_t count, std::int64_t columns) const;
   void write_pictures(const at::Tensor& items, std::int64_t columns) const;
   void write_points(const at::Tensor& rows) const;
 

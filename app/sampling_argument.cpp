@@ -1,5 +1,7 @@
 #include "app/sampling_argument.h"
 
+#include "calor/solve/picture_likelihood.h"
+
 namespace calor::app {
 
 void check_said(const SaidFlags& said, const flow::Flow& flow,
@@ -16,8 +18,13 @@ void check_said(const SaidFlags& said, const flow::Flow& flow,
     said.refuse({"--rtol", "--atol"}, "a solver that controls its error (dopri5, tsit5, adams)",
                 found);
   }
-  if (solve::is_ode(options.solver.solver)) {
-    said.refuse({"--grid"}, "a solver that steps on the path", found);
+  const bool ode = solve::is_ode(options.solver.solver);
+  if (ode) said.refuse({"--grid"}, "a solver that steps on the path", found);
+  if (flow.is_chain() && flow.options().stages.predicted != flow::PredictedEnd::data) {
+    said.refuse({"--grid"}, "a model of one path", "a chain that goes stage by stage");
+  }
+  if (ode ? solve::likelihood_t_eps(flow, 1e-3) == 0 : !solve::clips_time(options.solver.solver)) {
+    said.refuse({"--t-eps"}, "a velocity of clean predictions", found);
   }
   if (options.guidance.scale == 1) {
     said.refuse({"--guidance-interval"}, "a guidance other than 1", "1, which is none");

@@ -18,6 +18,7 @@
 #include "calor/io/csv.h"
 #include "calor/report/progress.h"
 #include "calor/solve/flow_density.h"
+#include "calor/solve/stage_field.h"
 
 namespace calor::app {
 namespace {
@@ -142,13 +143,15 @@ nlohmann::ordered_json score_rows(const Globals& globals, const ScoreArguments& 
 nlohmann::ordered_json run_score(const Globals& globals, ScoreArguments a) {
   const at::Device device = a.machine.apply();
   check_place("--out", a.out, {".csv"});
+  check_apart("--out", a.out, {a.data});
   const RunModel model = open_run(a.run, "1", device);
   if (data::policy_codec(model.notes, model.file.string())) {
     throw usage_error("a model of pictures, of points or of a table", "a policy",
                       "calor rollout measures it in an environment");
   }
+  solve::require_velocity(model.flow->stage(0));
   a.settle(*model.flow);
-  a.check(*model.flow);
+  a.check(*model.flow, model.notes.contains("calor.table"));
   model.flow->compute_in(a.type_for(*model.flow));
   const InterruptGuard guard;
   const bool pictures = model.flow->items().kind == data::ItemKind::pictures;

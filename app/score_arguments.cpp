@@ -34,7 +34,7 @@ void ScoreArguments::settle(const flow::Flow& flow) {
   }
 }
 
-void ScoreArguments::check(const flow::Flow& flow) const {
+void ScoreArguments::check(const flow::Flow& flow, bool table) const {
   if (adaptive()) {
     said.refuse({"--steps"}, "a method of equal steps (abm, rk4, heun, midpoint, euler)",
                 "--method " + method);
@@ -53,6 +53,10 @@ void ScoreArguments::check(const flow::Flow& flow) const {
     said.refuse({"--labels"}, "a model of pictures", "a model of rows");
   }
   if (!data.empty()) said.refuse({"--split"}, "the model's own data", data);
+  const bool points = !table && flow.items().kind != data::ItemKind::pictures;
+  if (table || (points && !data.empty()))
+    said.refuse({"--count"}, "pictures or fresh points", "rows");
+  if (points) said.refuse({"--split", "--draws"}, "pictures or a table", "a model of points");
 }
 
 bool ScoreArguments::adaptive() const {
@@ -187,7 +191,7 @@ void ScoreArguments::add_to(CLI::App& command) {
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000'000}))
       ->capture_default_str();
   command.add_option("--seed", seed, "of dequantisation, of probes, and of the pictures drawn")
-      ->check(CLI::NonNegativeNumber)
+      ->check(seed_number())
       ->capture_default_str();
   command.add_option("--batch", batch, "items at a time (default: 8192 rows, at most 64 pictures)")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 22));

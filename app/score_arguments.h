@@ -28,8 +28,9 @@ struct ScoreArguments {
   void settle(const flow::Flow& flow);
   // All of these after settle().
   //
-  // UsageError where a flag was given that has no say in how such a flow is scored.
-  void check(const flow::Flow& flow) const;
+  // UsageError where a flag was given that has no say in how such a flow, of a
+  // table or not, is scored.
+  void check(const flow::Flow& flow, bool table) const;
   bool adaptive() const;
   solve::FlowDensityOptions density() const;
   // The type that the networks compute in.

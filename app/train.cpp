@@ -46,9 +46,14 @@ std::vector<std::int64_t> weights_of(const flow::ModelOptions& options,
 }
 
 // The configuration to train with: the stored one where the run has begun, else the request made
-// definite and stored.
-train::RunConfig settle(const TrainArguments& arguments, const TrainRequest& request,
-                        at::Device device, const data::Dataset& set) {
+// definite; and the keys that --override changes.
+struct Settled {
+  train::RunConfig config;
+  std::vector<std::string> changed;
+};
+
+Settled settle(const TrainArguments& arguments, const TrainRequest& request, at::Device device,
+               const data::Dataset& set) {
   train::RunConfig config = request.config;
   std::optional<train::RunConfig> before;
   if (const auto stored = stored_request(request.run, Trains::flow)) {
@@ -57,12 +62,13 @@ train::RunConfig settle(const TrainArguments& arguments, const TrainRequest& req
         train::merge_for_resume(*before, config, arguments.override_changes, request.run.string());
   }
   train::resolve_automatic(config, device, set);
+  Settled settled{.config = config, .changed = {}};
   if (before && arguments.override_changes) {
     require_same_weights(
         weights_of(before->model, set.spec()) == weights_of(config.model, set.spec()), request.run);
+    settled.changed = config::Options::differing_keys(before->options(), config.options());
   }
-  store_settings(request.run, config.options());
-  return config;
+  return settled;
 }
 
 nlohmann::ordered_json print_settings(const Globals& globals) {
@@ -113,12 +119,15 @@ nlohmann::ordered_json run_training(const Globals& globals, const TrainArguments
   const RunLock lock(request.run, alone ? RunLock::Kind::whole_run : RunLock::Kind::one_stage,
                      arguments.stage);
   if (alone) io::remove_leftovers(request.run);
-  const train::RunConfig config = settle(arguments, request, device, *data.train);
+  auto [config, changed] = settle(arguments, request, device, *data.train);
   say(globals, fmt::format("run folder: {}; {}", request.run.string(), data.description));
   const InterruptGuard guard;
   TrainReporter reporter(globals);
   train::Trainer trainer(config, data, request.run, device, reporter);
-  const train::Outcome outcome = alone ? trainer.run() : trainer.run_stage(arguments.stage);
+  require_steps_left(trainer.anything_left(), changed, request.run);
+  const train::Outcome outcome = train_with(request.run, config.options(), reporter, [&] {
+    return alone ? trainer.run() : trainer.run_stage(arguments.stage);
+  });
   reporter.finish();
   const std::string model = (request.run / "model.safetensors").string();
   if (outcome == train::Outcome::interrupted) {

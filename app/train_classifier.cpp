@@ -9,6 +9,7 @@
 #include "calor/data/training_data.h"
 #include "calor/io/atomic_file.h"
 #include "calor/report/progress.h"
+#include "calor/train/checkpoint.h"
 #include "calor/train/classifier_trainer.h"
 
 namespace calor::app {
@@ -19,17 +20,19 @@ std::int64_t weights_of(const train::ClassifierConfig& config, const data::ItemS
 }
 
 // The configuration to train with: the stored one where the run has begun, else the request made
-// definite and stored.
+// definite.
 train::ClassifierConfig settle(const RequestText& request, train::ClassifierConfig config,
                                bool override_changes, at::Device device,
                                const data::ItemSpec& items) {
   if (const auto stored = stored_request(request.run, Trains::classifier)) {
-    const auto before = train::parse_classifier_config(stored->toml, stored->origin, {});
+    auto before = train::parse_classifier_config(stored->toml, stored->origin, {});
     config = train::merge_for_resume(before, config, override_changes, request.run.string());
     require_same_weights(weights_of(before, items) == weights_of(config, items), request.run);
+    require_steps_left(train::steps_left(request.run, config.train.steps),
+                       config::Options::differing_keys(before.options(), config.options()),
+                       request.run);
   }
   train::resolve_automatic(config.train, device);
-  store_settings(request.run, config.options());
   return config;
 }
 
@@ -60,7 +63,8 @@ nlohmann::ordered_json train_classifier(const Globals& globals, const RequestTex
   const InterruptGuard guard;
   TrainReporter reporter(globals);
   const auto trainer = train::ClassifierTrainer::make(config, data, request.run, device, reporter);
-  const train::Outcome outcome = trainer->run();
+  const train::Outcome outcome =
+      train_with(request.run, config.options(), reporter, [&] { return trainer->run(); });
   reporter.finish();
   if (outcome == train::Outcome::interrupted) {
     say(globals, fmt::format("stopped and saved at step {}; the same command goes on from there",

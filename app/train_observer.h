@@ -31,6 +31,8 @@ class TrainReporter final : public train::TrainObserver {
   // Of the last stage that was trained.
   double items_per_second() const { return rate_; }
   std::int64_t step() const { return step_; }
+  // Whether any step was taken.
+  bool stepped() const { return steps_seen_ > 0; }
   std::int64_t items() const { return items_; }
   // The mean loss of the last steps (not finite before the first).
   double loss() const { return smooth_loss_; }

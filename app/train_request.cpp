@@ -1,6 +1,7 @@
 #include "app/train_request.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "calor/config/presets.h"
 #include "calor/core/error.h"
@@ -69,9 +70,26 @@ void require_same_weights(bool same, const fs::path& run) {
                 "leave the settings of the network as they were, or take another --run folder");
 }
 
+void require_steps_left(bool left, const std::vector<std::string>& changed, const fs::path& run) {
+  if (left || changed.empty()) return;
+  throw usage_error("a training with steps to take, for --override",
+                    fmt::format("{} is trained; {} would change nothing but its record",
+                                run.string(), fmt::join(changed, ", ")),
+                    "train a flow of one stage further with train.steps=N, or take another --run "
+                    "folder");
+}
+
 void store_settings(const fs::path& run, const config::Options& options) {
   io::write_file_atomically(
       config_file(run), "# The settings of this run, as they were resolved.\n" + options.to_toml());
+}
+
+StoredSettings::StoredSettings(const fs::path& run) : run_(run) {
+  if (is_run_folder(run)) before_ = io::read_text(config_file(run));
+}
+
+void StoredSettings::put_back() const {
+  if (!before_.empty()) io::write_file_atomically(config_file(run_), before_);
 }
 
 RequestText read_request(const std::string& source, const std::vector<std::string>& settings,

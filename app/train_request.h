@@ -51,7 +51,37 @@ void require_no_student(const std::filesystem::path& folder);
 // UsageError where the settings that --override takes ask for other weights than the trained ones:
 // before they are stored, for the weights could not follow.
 void require_same_weights(bool same, const std::filesystem::path& run);
+// UsageError where --override has changed these keys of a training that has no more steps to take.
+void require_steps_left(bool left, const std::vector<std::string>& changed,
+                        const std::filesystem::path& run);
 // Writes them.
 void store_settings(const std::filesystem::path& run, const config::Options& options);
+
+// What a training with stored settings does: where it fails before a step was taken, --override has
+// changed nothing, and the settings are as they were.
+class StoredSettings {
+ public:
+  // What the folder has now.
+  explicit StoredSettings(const std::filesystem::path& run);
+  void put_back() const;
+
+ private:
+  std::filesystem::path run_;
+  std::string before_;  // empty: none
+};
+
+// Stores the settings and runs the training.
+template <class Reporter, class Train>
+auto train_with(const std::filesystem::path& run, const config::Options& options,
+                const Reporter& reporter, const Train& train) {
+  const StoredSettings before(run);
+  store_settings(run, options);
+  try {
+    return train();
+  } catch (...) {
+    if (!reporter.stepped()) before.put_back();
+    throw;
+  }
+}
 
 }  // namespace calor::app

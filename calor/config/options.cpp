@@ -312,10 +312,15 @@ void Options::assign(std::string_view key_equals_value, const std::string& origi
   }
   const std::string_view key = key_equals_value.substr(0, equals);
   const std::string text(key_equals_value.substr(equals + 1));
+  // Numbers as people write them: TOML wants a digit before the point.
+  std::string written = text;
+  if (const auto point = text.find('.'); point == text.find_first_not_of("+-")) {
+    if (point != std::string::npos && point <= 1) written.insert(point, "0");
+  }
   // Bare words are texts: path.kind=heat needs no quotation marks.
   toml::table table;
   try {
-    table = toml::parse("value = " + text);
+    table = toml::parse("value = " + written);
   } catch (const toml::parse_error&) {
     table.insert_or_assign("value", text);
   }

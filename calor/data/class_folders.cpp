@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "calor/core/error.h"
+#include "calor/io/utf8.h"
 
 namespace calor::data {
 namespace {
@@ -34,7 +35,12 @@ ClassLabels labels_from_folders(const std::vector<std::string>& files, const std
     return end == std::string::npos ? std::string() : file.substr(start, end - start);
   };
   ClassLabels result;
-  for (const std::string& file : files) result.class_names.push_back(class_of(file));
+  for (const std::string& file : files) {
+    result.class_names.push_back(class_of(file));
+    if (io::is_utf8(result.class_names.back())) continue;
+    throw Error("folders of classes with names in UTF-8, which model files can hold",
+                fmt::format("{}: the folder of {} has another", where, file), "rename the folder");
+  }
   std::ranges::sort(result.class_names);
   const auto repeated = std::ranges::unique(result.class_names);
   result.class_names.erase(repeated.begin(), repeated.end());

@@ -128,8 +128,9 @@ std::string environment_for(const Policy& policy, const std::string& observation
   }
   throw usage_error(
       fmt::format("a policy for one of the environments: {}", fmt::join(names, ", ")),
-      fmt::format("actions of {} numbers and observations of {}", policy.action_size(),
-                  policy.observation_size()),
+      fmt::format("actions of {} numbers and observations of {}{}", policy.action_size(),
+                  policy.observation_size(),
+                  observation.empty() ? "" : fmt::format(", of which none is '{}'", observation)),
       "another robot's policy runs in a loop of your own: docs/policies.md, the controller");
 }
 

@@ -130,6 +130,10 @@ bool is_spectral(Solver solver) {
   return solver == Solver::spectral_1 || solver == Solver::spectral_2m;
 }
 
+bool clips_time(Solver solver) {
+  return !is_spectral(solver) && !is_stochastic(solver) && !is_ode(solver);
+}
+
 bool is_stochastic(Solver solver) { return solver == Solver::ancestral || solver == Solver::ihdm; }
 
 bool is_ode(Solver solver) { return ode_method(solver).has_value(); }

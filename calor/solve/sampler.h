@@ -54,6 +54,9 @@ std::string solver_name(Solver solver);
 
 // spectral-1, spectral-2m.
 bool is_spectral(Solver solver);
+// Whether the solver steps on the path along a velocity, which t_eps keeps finite: paper-*, euler,
+// heun.
+bool clips_time(Solver solver);
 // Whether the solver draws noise on the way: ancestral, ihdm.
 bool is_stochastic(Solver solver);
 // Whether the solver integrates the velocity by an ODE method of its own (ode.h) and not by steps

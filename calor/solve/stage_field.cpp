@@ -29,6 +29,10 @@ StageField::StageField(const flow::Stage& stage, at::IntArrayRef item_shape, flo
       guidance_(guidance),
       exact_(stage.objective().predicts_exact_velocity()) {
   shape_.insert(shape_.begin(), -1);
+  require_velocity(stage);
+}
+
+void require_velocity(const flow::Stage& stage) {
   require_usage(stage.space().path->levels() == 0, "a flow, which has a velocity and a likelihood",
                 "path.kind = \"ihdm\": its sampler steps from level to level and adds noise",
                 "take a model along another path");

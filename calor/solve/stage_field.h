@@ -9,6 +9,10 @@
 
 namespace calor::solve {
 
+// UsageError where the stage has no velocity: levels of inverse heat dissipation, and the maps of
+// students.
+void require_velocity(const flow::Stage& stage);
+
 class StageField final : public VelocityField {
  public:
   // Items [N, channels, height, width] are rows of all their numbers. `given` belongs to the rows

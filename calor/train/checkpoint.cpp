@@ -165,4 +165,10 @@ std::optional<Checkpoint> load_newest_checkpoint(const fs::path& run, std::strin
               "restore the run folder, or begin again in another one");
 }
 
+bool steps_left(const std::filesystem::path& run, std::int64_t steps) {
+  std::string warnings;
+  const auto newest = load_newest_checkpoint(run, warnings);
+  return !newest || newest->progress.step < steps;
+}
+
 }  // namespace calor::train

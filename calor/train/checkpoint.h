@@ -45,4 +45,7 @@ void save_checkpoint(const std::filesystem::path& run, const Checkpoint& checkpo
 std::optional<Checkpoint> load_newest_checkpoint(const std::filesystem::path& run,
                                                  std::string& warnings);
 
+// Whether a run of so many steps is not at its end by its newest checkpoint.
+bool steps_left(const std::filesystem::path& run, std::int64_t steps);
+
 }  // namespace calor::train

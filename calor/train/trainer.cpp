@@ -129,6 +129,10 @@ std::optional<data::TrainingData> Trainer::carry(std::size_t stage,
   return carried;
 }
 
+bool Trainer::anything_left() const {
+  return flow_.is_chain() ? stages_done() < flow_.size() : steps_left(folder_, config_.train.steps);
+}
+
 Outcome Trainer::run_single() {
   StageTask task{.stage = 0,
                  .set = data_.train,

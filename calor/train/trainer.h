@@ -37,6 +37,8 @@ class Trainer {
   const flow::Flow& flow() const { return flow_; }
   // Stages that are trained.
   std::size_t stages_done() const;
+  // Whether run() has steps to take.
+  bool anything_left() const;
 
  private:
   Outcome run_single();

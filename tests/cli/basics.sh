@@ -65,10 +65,36 @@ done
 expect 2 "products.*onednn|standard, onednn" "$CALOR" sample run --products mkl
 "$CALOR" sample run --noise a.npy --steps 4 --out n.npy --quiet || fail "--noise"
 
+# What would be lost, or take the place of something else, is refused before any work.
+expect 2 "can be written for --out" "${sample[@]}" --out nowhere/s.png
+expect 2 "read or written" "$CALOR" sample run --noise a.npy --steps 4 --out a.npy
+expect 2 "read or written" "${sample[@]}" --out both.png --trajectory both.png
+expect 2 "one grid can hold" "$CALOR" sample run --count 40000 --steps 1 --out s.png
+expect 2 "all written anew" "$CALOR" sample run --count 2 --steps 4 --out files
+"${sample[@]}" --out files || fail "the same folder again"
+expect 2 "a value for --out" "${sample[@]}" --out ""
+expect 2 "whole number from 0" "${sample[@]}" --out s.npy --seed 99999999999999999999
+expect 2 "for --seed" "$CALOR" sample run --noise a.npy --seed 3 --steps 4 --out s.npy
+expect 2 "clean predictions for --t-eps" "${sample[@]}" --t-eps 0.1 --out s.npy
+"${sample[@]}" --solver heun --t-eps .1 --out s.npy || fail "a number as people write it"
+expect 2 "CLASS for --guidance" "${sample[@]}" --label none --guidance 2 --out s.npy
+# A path may hold any bytes.
+cp lone.safetensors "$(printf 'o\xff.safetensors')"
+"$CALOR" info "$(printf 'o\xff.safetensors')" --json >odd.json && grep -q '"numbers"' odd.json || fail "JSON of a path that is no UTF-8"
+
+# --override changes what is still to be trained, or nothing.
+again=("$CALOR" train hdfm-glyphs "${tiny[@]}" train.checkpoint_every=3 --override --quiet)
+cp run/config.toml kept.toml
+expect 2 "steps to take" "${again[@]}" --run run train.steps=6 objective.prediction=v
+cmp run/config.toml kept.toml || fail "a change without a step is not stored"
+cp -r run longer && "${again[@]}" train.steps=8 --run longer || fail "longer"
+grep -q 'steps = 8' longer/config.toml || fail "a change with steps to take is stored"
+
 says "all weights are finite" "$CALOR" info run --check
 says net.pos_embed "$CALOR" info lone.safetensors --json --tensors
 "$CALOR" convert lone.safetensors --net jit net.width=16 net.depth=2 net.heads=2 net.patch=4 net.bottleneck=8 net.context_tokens=2 \
   net.refine=4 --picture 28 --channels 1 --classes 16 objective.blur_term=exact --out converted.safetensors --quiet || fail "convert"
+expect 2 "settings of path" "$CALOR" convert lone.safetensors --net jit stages.steps=3 --out never.safetensors
 "$CALOR" sample converted.safetensors --count 6 --steps 4 --guidance 1.5 --quiet --out f.npy && cmp a.npy f.npy || fail "converted weights sample the same"
 
 # A student of a model that predicts the clean picture along a path with a blur, compared by a classifier's layers where

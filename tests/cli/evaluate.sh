@@ -90,6 +90,16 @@ evaluate $real --reference $real --features none --order stored --reference-coun
 evaluate others --reference $real --features none --searched 0 data.size=14 >size.json && grep -q ' 14' size.json || fail "settings of the data"
 evaluate run "${few[@]}" --reference others --features none >given.json && grep -q '"split": "given"' given.json || fail "another reference"
 
+# Two files for one name, flags without a say, and pictures in another range.
+expect 2 "read or written" "$CALOR" evaluate run "${few[@]}" --plot one.png --neighbours one.png
+expect 2 "blocks for --block-size" "$CALOR" evaluate run "${few[@]}" --block-size 16
+expect 2 "search for --held-out" "$CALOR" evaluate run "${few[@]}" --searched 0 --held-out others
+printf '\x93NUMPY\x01\0\x76\0%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (20, 1, 28, 28), }" >light.npy
+for _ in $(seq 15680); do printf '\0\0\0\x3f'; done >>light.npy
+expect 1 "none is below 0" "$CALOR" evaluate light.npy --reference $real
+mkdir -p "$(printf 'classes/k\xe4se')" classes/brot && cp others/000000.png classes/brot && cp others/000001.png "$(printf 'classes/k\xe4se')"
+expect 1 "UTF-8" "$CALOR" data inspect classes
+
 # A classifier of one's own: trained, resumed, described, used for features and classes, and no flow.
 own=(classifier-pictures data.source=$real data.size=0 data.channels=0 train.batch=16 train.checkpoint_every=2 --threads 1 --quiet)
 "$CALOR" train "${own[@]}" train.steps=4 --run reader --json >reader.json || fail "train a classifier"

@@ -116,6 +116,8 @@ grep -q 'data.source=pinwheel' pinwheel/plan.json || fail "settings are kept: $(
 # What the experiment varies, or counts, cannot be set; a training's folder is none of an experiment's.
 expect 2 "mlp.width: its rows have 16, 8" "$CALOR" experiment grid.toml mlp.width=3 --run varied
 expect 2 "say --seeds" "$CALOR" experiment grid.toml train.seed=7 --run varied
+sed 's/ train.seed={seed}//' grid.toml >unseeded.toml
+expect 2 "train.seed=.seed." "$CALOR" experiment unseeded.toml --seeds 2 --run varied
 expect 2 "multiplies" "$CALOR" experiment grid.toml train.steps=7 --budget 1 --run varied
 expect 2 "that of a training" "$CALOR" experiment grid.toml --run pinwheel/runs/w8-0
 expect 2 "not data.source=pinwheel" "$CALOR" experiment grid.toml data.source=two-moons --run pinwheel

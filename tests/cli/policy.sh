@@ -27,6 +27,7 @@ roll run --solver euler --steps 1 >euler.json && ! diff -q one.json euler.json >
 # The environment is the one that the policy fits.
 "$CALOR" rollout run --episodes 4 --max-steps 9 --json --quiet >fits.json && grep -q '"environment": "two-ways"' fits.json &&
   diff <(sed -n '/"each"/,$p' one.json) <(sed -n '/"each"/,$p' fits.json) || fail "without --environment: $(cat fits.json)"
+expect 2 "none is 'nope'" "$CALOR" rollout run --observation nope
 expect 2 "FILE.gif" "$CALOR" rollout run --video film.mp4
 expect 2 "for --grid" "$CALOR" rollout run --solver rk4 --grid uniform
 expect 2 "calor rollout" "$CALOR" score run

@@ -82,6 +82,7 @@ expect 2 "for --reference" restore small.png --task superresolve --factor 2 --re
 expect 2 "mask of 28 x 28.*|--mask: 14 x 14" restore moved --simulate --task inpaint --mask mask14/000000.png
 expect 1 "no-mask.png" restore moved --simulate --task inpaint --mask no-mask.png
 expect 2 "0.002" restore moved --simulate --task denoise --sigma 0
+expect 2 "can be written for --out" restore moved --simulate --task denoise --out nowhere/sheet.png
 expect 2 "out FILE" restore moved --simulate --task denoise --out sheet.jpg
 expect 2 "files that are read" restore small.png --task superresolve --factor 2 --out small.png
 expect 2 "files that are read" restore moved --simulate --task inpaint --mask mask.png --out mask.png

@@ -140,6 +140,10 @@ expect 2 "a model of points in the plane" bash -c '"$0" train hdfm-glyphs net.wi
   net.context_tokens=2 train.batch=4 train.steps=1 train.sample_every=0 --run pictures --quiet && "$0" plot pictures' "$CALOR"
 expect 2 "FILE.csv" "$CALOR" sample people --out people.png
 expect 2 "model of pictures for --labels" "$CALOR" score people --labels
+expect 2 "for --count" "$CALOR" score people --count 5
+cp people.csv scored.csv && expect 2 "read or written" "$CALOR" score people scored.csv --out scored.csv
+cmp people.csv scored.csv || fail "a table that was scored is as it was"
+expect 2 "for --features" "$CALOR" evaluate people --features none
 expect 2 "estimated divergence" "$CALOR" score people --gaussian
 expect 2 "classes for --guidance" "$CALOR" sample people --guidance 2 --out never.csv
 expect 2 "a table" "$CALOR" data inspect people.csv --out people.png
