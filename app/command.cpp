@@ -126,9 +126,13 @@ void check_place(const char* flag, const std::string& file,
   }
   std::filesystem::path folder = std::filesystem::path(file).parent_path();
   if (folder.empty()) folder = ".";
-  if (access(folder.c_str(), W_OK | X_OK) == 0) return;
+  std::error_code ignored;
+  const bool other =
+      std::filesystem::exists(folder, ignored) && !std::filesystem::is_directory(folder, ignored);
+  if (!other && access(folder.c_str(), W_OK | X_OK) == 0) return;
   throw usage_error(fmt::format("a folder that can be written for {}", flag),
-                    fmt::format("{}: {}", folder.string(), system_error_text(errno)),
+                    fmt::format("{}: {}", folder.string(),
+                                other ? "no folder, but a file" : system_error_text(errno)),
                     "make the folder, or name another file");
 }
 

@@ -79,7 +79,7 @@ expect 1 "checksum|damaged|whole checkpoint" "$calor" train base
 # Places that cannot be written. Root may write anywhere, so a file stands where a folder should be.
 touch file
 expect 1 "file" "${train[@]}" --run file/run
-expect 1 "file" "$calor" sample base/model.safetensors --count 1 --steps 1 --out file/grid.png
+expect 2 "no folder, but a file" "$calor" sample base/model.safetensors --count 1 --steps 1 --out file/grid.png
 [[ ! -e broken && ! -e patch/model.safetensors ]] || fail "refused runs leave nothing that looks trained"
 
 # Errors are JSON where JSON was asked for.
