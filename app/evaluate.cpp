@@ -28,10 +28,7 @@ nlohmann::ordered_json evaluate_model(const Globals& globals, const EvaluateArgu
     throw usage_error("no settings for a run, which says itself how its data are read",
                       a.settings[0], "leave it out");
   }
-  if (data::policy_codec(model.notes, model.file.string())) {
-    throw usage_error("a model of pictures, of points or of a table", "a policy",
-                      "calor rollout measures it in an environment");
-  }
+  require_no_policy(model);
   if (!a.reference.empty()) a.said.refuse({"--split"}, "the run's own data", "--reference");
   if (model.notes.contains("calor.table")) {
     a.said.refuse({"--features"}, "pictures or points",

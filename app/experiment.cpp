@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <cmath>
 #include <filesystem>
 #include <memory>
 
@@ -80,8 +79,6 @@ void require_seeded(const experiment::Experiment& experiment, std::int64_t seeds
 
 // Everything that can be wrong with a request is found here.
 Prepared prepare(const ExperimentRequest& request) {
-  require_usage(std::isfinite(request.budget), "--budget as a number of minutes", "none",
-                "say how many minutes of training, or leave it out");
   Prepared p{.text = read_experiment(request), .experiment = {}, .settled = {}, .plan = {}};
   p.experiment = experiment::parse_experiment(p.text.text, p.text.name, request.source);
   check_folder(p.text.folder);

@@ -8,6 +8,7 @@
 
 #include "app/train_request.h"
 #include "calor/core/error.h"
+#include "calor/data/training_data.h"
 #include "calor/train/checkpoint.h"
 
 namespace calor::app {
@@ -49,6 +50,12 @@ void add_ema(CLI::App& command, std::string& ema) {
   command.add_option("--ema", ema, "weights: 1, 2 (averages) or off (the last step's)")
       ->check(CLI::IsMember({"1", "2", "off"}))
       ->capture_default_str();
+}
+
+void require_no_policy(const RunModel& model) {
+  if (!data::policy_codec(model.notes, model.file.string())) return;
+  throw usage_error("a model of pictures, of points or of a table", "a policy",
+                    "calor rollout measures it in an environment");
 }
 
 RunModel open_run(const fs::path& run, const std::string& ema, at::Device device) {

@@ -25,4 +25,7 @@ void add_ema(CLI::App& command, std::string& ema);
 // `ema`: "1" (the model file's weights), "2" or "off" (from the run's newest checkpoint).
 RunModel open_run(const std::filesystem::path& run, const std::string& ema, at::Device device);
 
+// UsageError where the model is a policy, which only environments can measure.
+void require_no_policy(const RunModel& model);
+
 }  // namespace calor::app

@@ -131,7 +131,6 @@ nlohmann::ordered_json run_sampling(const Globals& globals, SampleArguments argu
   const auto codecs = data::table_codecs(model.notes, model.file.string());
   settle(arguments, flow, codecs.has_value());
   const SampleWriter writer(arguments.out, flow.items(), codecs);
-  writer.check_count(arguments.count);
   check_place("--out", arguments.out);
   check_apart("--out", arguments.out, {arguments.noise, arguments.given, arguments.trajectory});
   solve::GenerateOptions options = arguments.sampling.options(model);
@@ -140,6 +139,7 @@ nlohmann::ordered_json run_sampling(const Globals& globals, SampleArguments argu
   check_trajectory(arguments, model, options);
   const at::Tensor noise = arguments.noise.empty() ? at::Tensor{} : noise_of(arguments, flow);
   const std::int64_t count = noise.defined() ? noise.size(0) : arguments.count;
+  writer.check_count(count);
   const std::int64_t classes = flow.items().classes();
   const std::int64_t columns =
       arguments.label.empty() && classes > 0 && classes <= 20 ? std::min(classes, count) : 0;

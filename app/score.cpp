@@ -14,7 +14,6 @@
 #include "app/score_pictures.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
-#include "calor/data/training_data.h"
 #include "calor/io/csv.h"
 #include "calor/report/progress.h"
 #include "calor/solve/flow_density.h"
@@ -145,10 +144,7 @@ nlohmann::ordered_json run_score(const Globals& globals, ScoreArguments a) {
   check_place("--out", a.out, {".csv"});
   check_apart("--out", a.out, {a.data});
   const RunModel model = open_run(a.run, "1", device);
-  if (data::policy_codec(model.notes, model.file.string())) {
-    throw usage_error("a model of pictures, of points or of a table", "a policy",
-                      "calor rollout measures it in an environment");
-  }
+  require_no_policy(model);
   solve::require_velocity(model.flow->stage(0));
   a.settle(*model.flow);
   a.check(*model.flow, model.notes.contains("calor.table"));

@@ -64,9 +64,11 @@ Settled settle(const TrainArguments& arguments, const TrainRequest& request, at:
   train::resolve_automatic(config, device, set);
   Settled settled{.config = config, .changed = {}};
   if (before && arguments.override_changes) {
+    settled.changed = config::Options::differing_keys(before->options(), config.options());
+  }
+  if (!settled.changed.empty()) {
     require_same_weights(
         weights_of(before->model, set.spec()) == weights_of(config.model, set.spec()), request.run);
-    settled.changed = config::Options::differing_keys(before->options(), config.options());
   }
   return settled;
 }
@@ -124,7 +126,7 @@ nlohmann::ordered_json run_training(const Globals& globals, const TrainArguments
   const InterruptGuard guard;
   TrainReporter reporter(globals);
   train::Trainer trainer(config, data, request.run, device, reporter);
-  require_steps_left(trainer.anything_left(), changed, request.run);
+  if (!changed.empty()) require_steps_left(trainer.anything_left(), changed, request.run);
   const train::Outcome outcome = train_with(request.run, config.options(), reporter, [&] {
     return alone ? trainer.run() : trainer.run_stage(arguments.stage);
   });

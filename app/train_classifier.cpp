@@ -27,10 +27,11 @@ train::ClassifierConfig settle(const RequestText& request, train::ClassifierConf
   if (const auto stored = stored_request(request.run, Trains::classifier)) {
     auto before = train::parse_classifier_config(stored->toml, stored->origin, {});
     config = train::merge_for_resume(before, config, override_changes, request.run.string());
-    require_same_weights(weights_of(before, items) == weights_of(config, items), request.run);
-    require_steps_left(train::steps_left(request.run, config.train.steps),
-                       config::Options::differing_keys(before.options(), config.options()),
-                       request.run);
+    const auto changed = config::Options::differing_keys(before.options(), config.options());
+    if (!changed.empty()) {
+      require_same_weights(weights_of(before, items) == weights_of(config, items), request.run);
+      require_steps_left(train::steps_left(request.run, config.train.steps), changed, request.run);
+    }
   }
   train::resolve_automatic(config.train, device);
   return config;

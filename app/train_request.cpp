@@ -71,7 +71,7 @@ void require_same_weights(bool same, const fs::path& run) {
 }
 
 void require_steps_left(bool left, const std::vector<std::string>& changed, const fs::path& run) {
-  if (left || changed.empty()) return;
+  if (left) return;
   throw usage_error("a training with steps to take, for --override",
                     fmt::format("{} is trained; {} would change nothing but its record",
                                 run.string(), fmt::join(changed, ", ")),
