@@ -21,6 +21,7 @@ struct ConvertArguments {
   std::int64_t picture = 256;
   std::int64_t channels = 3;
   std::int64_t classes = 1000;
+  SaidFlags said;
 };
 
 std::vector<std::string> numbered_classes(std::int64_t classes) {
@@ -58,6 +59,7 @@ train::RunConfig configuration(const ConvertArguments& a) {
 nlohmann::ordered_json run_conversion(const Globals& globals, const ConvertArguments& a) {
   check_place("--out", a.out, {".safetensors"});
   check_apart("--out", a.out, {a.weights});
+  if (a.size.empty()) a.said.refuse({"--patch"}, "a named --size", "none: the patch is net.patch");
   const io::TensorFile weights = io::read_safetensors(a.weights);
   train::RunConfig config = configuration(a);
   const data::ItemSpec pictures{.channels = a.channels,
@@ -103,6 +105,7 @@ void add_convert(CLI::App& program, Globals& globals) {
       ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
   command.add_option("--out", a.out, "model file to write")->required();
+  a.said = SaidFlags(command);
   set_work(command, globals, [&globals, arguments] { return run_conversion(globals, *arguments); });
 }
 

@@ -38,9 +38,9 @@ std::vector<std::int64_t> random_items(const EvaluateArguments& a, std::int64_t 
   return items;
 }
 
-std::string held_out_name(const EvaluateArguments& a, const PictureSets& sets) {
+std::string held_out_name(const EvaluateArguments& a, const RealSource& real) {
   if (!a.held_out.empty()) return a.held_out;
-  const std::string test = sets.real.training_source + "-test";
+  const std::string test = real.training_source + "-test";
   const auto& known = data::known_datasets();
   const auto named = std::ranges::find(known, test, &data::KnownDataset::name);
   return named != known.end() && !data::find_known(*named).empty() ? test : "";
@@ -48,22 +48,27 @@ std::string held_out_name(const EvaluateArguments& a, const PictureSets& sets) {
 
 std::shared_ptr<const data::ImageDataset> open_held_out(const EvaluateArguments& a,
                                                         const RunModel* model,
+                                                        const RealSource& real,
                                                         const std::string& name) {
-  if (model == nullptr) return data::open_dataset(a.data_options(name));
-  return open_pictures(*model, name, "", 1, a.seed, false).set;
+  const auto set = model == nullptr ? data::open_dataset(a.data_options(name))
+                                    : open_pictures(*model, name, "", 1, a.seed, false).set;
+  if (set->spec().shape_text() == real.training->spec().shape_text()) return set;
+  throw usage_error(
+      fmt::format("--held-out pictures of {} (channels, height, width), as those of {}",
+                  real.training->spec().shape_text(), real.training_source),
+      fmt::format("{}: {}", name, set->spec().shape_text()), "name pictures of that shape");
 }
 
-Compared compared_pictures(const EvaluateArguments& a, const RunModel* model,
-                           const PictureSets& sets, const std::vector<std::int64_t>& searched,
-                           std::int64_t count) {
-  const std::string name = held_out_name(a, sets);
+Compared compared_pictures(const EvaluateArguments& a, const PictureSets& sets,
+                           const NeighbourSearch& search, std::int64_t count) {
   Compared compared;
-  if (!name.empty()) {
-    const auto set = open_held_out(a, model, name);
-    compared.pictures = pictures_at(*set, random_items(a, set->size(), count, 12));
-    compared.text = fmt::format("held out: {}", name);
+  if (search.held_out) {
+    const data::ImageDataset& set = *search.held_out;
+    compared.pictures = pictures_at(set, random_items(a, set.size(), count, 12));
+    compared.text = fmt::format("held out: {}", search.held_out_name);
     return compared;
   }
+  const std::vector<std::int64_t>& searched = search.items;
   std::vector<std::int64_t> items;
   for (const std::int64_t i :
        random_items(a, static_cast<std::int64_t>(searched.size()), count, 12)) {
@@ -175,14 +180,27 @@ void print(const Globals& globals, const nlohmann::ordered_json& found) {
 
 }  // namespace
 
+NeighbourSearch open_search(const EvaluateArguments& a, const RunModel* model,
+                            const RealSource& real) {
+  NeighbourSearch search;
+  if (a.searched == 0) return search;
+  search.items = searched_items(a, real.training->size());
+  search.held_out_name = held_out_name(a, real);
+  if (!search.held_out_name.empty()) {
+    search.held_out = open_held_out(a, model, real, search.held_out_name);
+  }
+  return search;
+}
+
 nlohmann::ordered_json report_neighbours(const Globals& globals, const EvaluateArguments& a,
-                                         const RunModel* model, const PictureSets& sets) {
-  if (a.searched == 0) return {};
+                                         const PictureSets& sets,
+                                         const NeighbourSearch& neighbour_search) {
+  const auto& items = neighbour_search.items;
+  if (items.empty()) return {};
   const data::ImageDataset& set = *sets.real.training;
-  const auto items = searched_items(a, set.size());
   const at::Tensor samples = sets.samples.pictures.slice(0, 0, most);
   const bool own = sets.samples.own.defined();
-  const Compared compared = compared_pictures(a, model, sets, items, samples.size(0));
+  const Compared compared = compared_pictures(a, sets, neighbour_search, samples.size(0));
   metric::NearestPictures of_samples(
       samples, neighbours,
       own ? places_of(sets.samples.own.slice(0, 0, most), items) : at::Tensor());

@@ -81,15 +81,20 @@ Json feature_report(const Globals& globals, const EvaluateArguments& a,
   return object;
 }
 
-// `labels`: whether samples and real pictures have them.
-void check_classes(const EvaluateArguments& a, const FeatureReader& reader, std::int64_t classes,
-                   bool labels) {
-  if (labels && reader.classes() == classes) return;
-  throw usage_error("a classifier of the samples' classes for --classifier, and labels",
-                    labels ? fmt::format("{} classes in {}, {} in the data", reader.classes(),
-                                         a.classifier, classes)
-                           : "samples, or a reference, without labels",
-                    "name a classifier of these data, or leave --classifier out");
+// Labels are numbers of classes, which must be the same ones in both sets. A converted model knows
+// only how many they are.
+void check_labels(const PictureSources& sources, const RunModel* model) {
+  const char* hint = "bring both to the same classes, or leave --classifier out";
+  auto made = sources.samples.class_names;
+  const auto& real = sources.real.set->spec().class_names;
+  require_usage(!made.empty() && !real.empty(),
+                "labelled samples and a labelled reference for --classifier",
+                "samples, or a reference, without labels", hint);
+  const bool converted = model != nullptr && model->notes.contains("calor.converted_from");
+  if (converted && made.size() == real.size()) made = real;
+  const std::string difference = data::class_difference(made, real);
+  require_usage(difference.empty(), "the same classes in the samples and in the reference",
+                difference, hint);
 }
 
 Json accuracy(const at::Tensor& logits, const at::Tensor& labels) {
@@ -100,8 +105,6 @@ Json accuracy(const at::Tensor& logits, const at::Tensor& labels) {
 // How many samples a classifier reads as the class that they were drawn for.
 Json class_report(const Globals& globals, const EvaluateArguments& a, const PictureSets& sets,
                   const FeatureReader& reader) {
-  check_classes(a, reader, sets.real.set->spec().classes(),
-                sets.samples.labels.defined() && sets.real.reference_labels.defined());
   const auto logits = reader.read_classes(sets);
   Json object{{"classifier", logits.name}, {"file", a.classifier}};
   object["samples"] = accuracy(logits.samples, sets.samples.labels);
@@ -134,11 +137,15 @@ Json class_report(const Globals& globals, const EvaluateArguments& a, const Pict
 Json evaluate_pictures(const Globals& globals, const EvaluateArguments& a, const RunModel* model) {
   check_arguments(a);
   const FeatureReader reader(a);
-  if (model != nullptr && !a.classifier.empty()) {  // before minutes are spent on samples
-    const std::int64_t classes = model->flow->items().classes();
-    check_classes(a, reader, classes, classes > 0);
+  const PictureSources sources = open_picture_sources(a, model);
+  if (!a.classifier.empty()) check_labels(sources, model);
+  if (sources.samples.height % a.patch != 0 || sources.samples.width % a.patch != 0) {
+    a.said.refuse({"--patch"}, "a period that divides the sides of the pictures",
+                  fmt::format("{}, and pictures of {}", a.patch, sources.samples.shape_text()));
   }
-  const PictureSets sets = open_picture_sets(globals, a, model);
+  reader.check_classes(sources.real.set->spec().class_names);
+  const NeighbourSearch search = open_search(a, model, sources.real);
+  const PictureSets sets = picture_sets(globals, a, model, sources);
   Json object = description(a, sets);
   print_description(globals, a, sets);
   for (const auto& warning : sets.real.warnings) say(globals, "warning: " + warning);
@@ -149,7 +156,7 @@ Json evaluate_pictures(const Globals& globals, const EvaluateArguments& a, const
   }
   object["pictures"] = report_statistics(globals, a, sets);
   if (!a.classifier.empty()) object["classes"] = class_report(globals, a, sets, reader);
-  object["neighbours"] = report_neighbours(globals, a, model, sets);
+  object["neighbours"] = report_neighbours(globals, a, sets, search);
   return object;
 }
 

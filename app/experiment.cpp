@@ -14,6 +14,7 @@
 #include "app/static_answers.h"
 #include "app/train_request.h"
 #include "calor/config/presets.h"
+#include "calor/core/command_line.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
 #include "calor/io/atomic_file.h"
@@ -27,6 +28,7 @@ struct ExperimentArguments {
   ExperimentRequest request;
   std::int64_t at_once = 1;
   bool plan_only = false;
+  SaidFlags said;
   Machine machine;
 };
 
@@ -78,7 +80,9 @@ void require_seeded(const experiment::Experiment& experiment, std::int64_t seeds
 }
 
 // Everything that can be wrong with a request is found here.
-Prepared prepare(const ExperimentRequest& request) {
+Prepared prepare(const ExperimentRequest& asked) {
+  ExperimentRequest request = asked;
+  request.settings = settings_of(request.settings);  // a word that names data could be the second
   Prepared p{.text = read_experiment(request), .experiment = {}, .settled = {}, .plan = {}};
   p.experiment = experiment::parse_experiment(p.text.text, p.text.name, request.source);
   check_folder(p.text.folder);
@@ -94,7 +98,9 @@ Prepared prepare(const ExperimentRequest& request) {
   return p;
 }
 
-nlohmann::ordered_json list_experiments(const Globals& globals) {
+nlohmann::ordered_json list_experiments(const Globals& globals, const SaidFlags& said) {
+  said.refuse({"--budget", "--seeds", "--run", "--at-once", "--plan", "--device", "--threads"},
+              "an experiment", "none is named");
   answer(globals, list_of(embedded_experiments()));
   nlohmann::ordered_json list = nlohmann::json::array();
   for (const auto& [name, text] : embedded_experiments()) {
@@ -109,7 +115,7 @@ nlohmann::ordered_json show_plan(const Globals& globals, const Prepared& p) {
   }
   nlohmann::ordered_json list = nlohmann::json::array();
   for (const auto& job : p.plan.jobs) {
-    answer(globals, experiment::command_line(job.words));
+    answer(globals, command_line(job.words));
     list.push_back({{"name", job.name}, {"command", job.words}});
   }
   return {{"commands", list}};
@@ -193,8 +199,9 @@ void add_experiment(CLI::App& program, Globals& globals) {
       ->capture_default_str();
   command.add_flag("--plan", a.plan_only, "print the commands and stop");
   a.machine.add_to(command);
+  a.said = SaidFlags(command);
   set_work(command, globals, [&globals, arguments] {
-    return arguments->request.source.empty() ? list_experiments(globals)
+    return arguments->request.source.empty() ? list_experiments(globals, arguments->said)
                                              : run_experiment(globals, *arguments);
   });
 }

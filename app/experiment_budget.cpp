@@ -10,6 +10,7 @@
 
 #include "app/child_processes.h"
 #include "app/experiment_trainings.h"
+#include "calor/core/command_line.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
 #include "calor/experiment/budget.h"
@@ -83,7 +84,7 @@ struct Trials {
     if (failed) {
       throw Error(
           "a training that runs for a few steps",
-          fmt::format("{}: exit status {}", experiment::command_line(kind), failed->second),
+          fmt::format("{}: exit status {}", command_line(kind), failed->second),
           "its messages are in " + (folder / std::to_string(failed->first) / "log").string());
     }
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
@@ -92,7 +93,7 @@ struct Trials {
 };
 
 experiment::Cost tried(const Trials& trials) {
-  say(trials.globals, "trying: " + experiment::command_line(trials.kind));
+  say(trials.globals, "trying: " + command_line(trials.kind));
   // The first start of all may have to fetch and prepare what later ones find.
   trials.of(shortest_trial);
   const auto shorter = trials.of(shortest_trial);

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "app/command.h"
+#include "app/train_request.h"
 #include "calor/config/presets.h"
 #include "calor/core/error.h"
 #include "calor/io/atomic_file.h"
@@ -40,11 +41,12 @@ std::optional<Settled> stored_settings(const fs::path& folder) {
   if (!fs::exists(file, ignored)) return {};
   const auto json = nlohmann::json::parse(io::read_text(file), nullptr, false);
   try {
-    return Settled{.choices = {.seeds = json.at("seeds").get<std::int64_t>(),
-                               .scale = json.at("scale").get<double>(),
-                               .settings = json.value("settings", std::vector<std::string>())},
-                   .budget = json.at("budget_minutes").get<double>(),
-                   .begun = true};
+    return Settled{
+        .choices = {.seeds = json.at("seeds").get<std::int64_t>(),
+                    .scale = json.at("scale").get<double>(),
+                    .settings = settings_of(json.value("settings", std::vector<std::string>()))},
+        .budget = json.at("budget_minutes").get<double>(),
+        .begun = true};
   } catch (const nlohmann::json::exception&) {
     throw Error("a plan.json that an experiment has written", file.string() + ": damaged",
                 "write seeds, budget_minutes, scale and settings into it as they were, or name "

@@ -115,11 +115,11 @@ void describe_rows(const Globals& globals, const std::filesystem::path& file,
 
 // The line that says what pictures a model is for.
 std::string pictures_line(const data::ItemSpec& p) {
-  return fmt::format(
-      "pictures: {} x {} x {} (channels x height x width){}, {} classes{}", p.channels, p.height,
-      p.width, p.dequantised ? ", dequantised" : "", p.classes(),
-      p.classes() > 0 && p.classes() <= 24 ? fmt::format(": {}", fmt::join(p.class_names, ", "))
-                                           : std::string());
+  return fmt::format("pictures: {} (channels x height x width){}, {} classes{}", p.shape_text(),
+                     p.dequantised ? ", dequantised" : "", p.classes(),
+                     p.classes() > 0 && p.classes() <= 24
+                         ? fmt::format(": {}", fmt::join(p.class_names, ", "))
+                         : std::string());
 }
 
 nlohmann::ordered_json pictures_json(const data::ItemSpec& p) {

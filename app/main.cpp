@@ -124,6 +124,9 @@ extern "C" int calor_main(int argc, char** argv) {
   if (argc == 3 && std::string_view(argv[1]) == "--write-help") {
     return write_all_help(program, argv[2]);
   }
+  // Before the parser sees it, so that what the parser refuses is said as JSON, too.
+  const auto is_json = [](std::string_view word) { return word == "--json"; };
+  globals.json = std::any_of(argv + 1, argv + argc, is_json);
   try {
     check_command(program, argc, argv);
     program.parse(argc, argv);

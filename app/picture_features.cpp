@@ -121,9 +121,19 @@ std::vector<PictureFeatures> FeatureReader::read_all(const PictureSets& sets) co
   return all;
 }
 
-std::int64_t FeatureReader::classes() const {
-  if (!classes_.classifier) return 0;
-  return classes_.classifier->read(at::zeros({1, 1, 32, 32}, at::kByte)).logits.size(1);
+void FeatureReader::check_classes(const std::vector<std::string>& names) const {
+  if (!classes_.classifier) return;
+  const std::string file = classes_.file.string();
+  auto known = classes_.classifier->class_names();
+  if (known.empty()) {  // all that is known is their number
+    const at::Tensor grey = at::zeros({1, 1, 32, 32}, at::kByte);
+    known = names;
+    known.resize(static_cast<std::size_t>(classes_.classifier->read(grey).logits.size(1)));
+  }
+  const std::string difference = data::class_difference(known, names);
+  require_usage(difference.empty(), "a classifier of the samples' classes for --classifier",
+                fmt::format("{} in {} and in the data", difference, file),
+                "name a classifier of these data, or leave --classifier out");
 }
 
 FeatureReader::Logits FeatureReader::read_classes(const PictureSets& sets) const {

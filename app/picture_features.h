@@ -31,8 +31,9 @@ class FeatureReader {
   explicit FeatureReader(const EvaluateArguments& a);
 
   std::vector<PictureFeatures> read_all(const PictureSets& sets) const;
-  // How many classes --classifier knows; 0 without.
-  std::int64_t classes() const;
+  // UsageError where --classifier is there and does not know these classes, by their number and,
+  // where its file says them, their names.
+  void check_classes(const std::vector<std::string>& names) const;
   // How it reads the samples and the reference, float [n, classes] each.
   struct Logits {
     std::string name;

@@ -119,15 +119,11 @@ bool same_source(const std::string& a, const std::string& b) {
 void check_shapes(const data::ItemSpec& made, const std::string& made_name,
                   const data::ItemSpec& real, const std::string& real_name,
                   const std::string& hint) {
-  if (made.channels == real.channels && made.height == real.height && made.width == real.width) {
-    return;
-  }
+  if (made.shape_text() == real.shape_text()) return;
   throw usage_error(
-      fmt::format("samples of the reference's shape, {} x {} x {} (channels, height, width)",
-                  real.channels, real.height, real.width),
-      fmt::format("{} x {} x {} in {} (reference: {})", made.channels, made.height, made.width,
-                  made_name, real_name),
-      hint);
+      fmt::format("samples of the reference's shape, {} (channels, height, width)",
+                  real.shape_text()),
+      fmt::format("{} in {} (reference: {})", made.shape_text(), made_name, real_name), hint);
 }
 
 // Pictures that a model draws, labels in turn.
@@ -203,7 +199,8 @@ void choose_floor(RealPictures& real, Items others, std::int64_t samples) {
   real.floor_text = fmt::format("two halves of the reference, {} each", report::grouped(half));
 }
 
-void open_real_of(const RunModel& model, const EvaluateArguments& a, RealPictures& real) {
+RealSource real_of(const RunModel& model, const EvaluateArguments& a) {
+  RealSource real;
   constexpr std::int64_t all = std::numeric_limits<std::int64_t>::max();
   const std::string split = a.split.empty() ? "train" : a.split;
   const bool labels = model.flow->items().classes() > 0;
@@ -213,7 +210,9 @@ void open_real_of(const RunModel& model, const EvaluateArguments& a, RealPicture
   real.split = pictures.split;
   real.training = real.set;
   real.training_source = real.source;
-  if (real.split == "train" || a.searched == 0 || !model.notes.contains("calor.training")) return;
+  if (real.split == "train" || a.searched == 0 || !model.notes.contains("calor.training")) {
+    return real;
+  }
   try {
     const Pictures training = open_pictures(model, "", "train", all, a.seed, false);
     real.training = training.set;
@@ -224,38 +223,42 @@ void open_real_of(const RunModel& model, const EvaluateArguments& a, RealPicture
         fmt::format("the training set cannot be opened ({}): copies are searched among {}",
                     error.found(), real.source));
   }
+  return real;
 }
 
-void open_given_real(const EvaluateArguments& a, RealPictures& real) {
+RealSource given_real(const EvaluateArguments& a) {
   if (a.reference.empty()) {
     throw usage_error("--reference DATA for samples that are no run", "none was named",
                       "name the real pictures, or give a run in place of the samples");
   }
-  real.set = open_set(a, a.reference);
-  real.source = a.reference;
-  real.split = "given";
-  real.training = real.set;
-  real.training_source = real.source;
+  const auto set = open_set(a, a.reference);
+  return {.set = set,
+          .source = a.reference,
+          .split = "given",
+          .warnings = {},
+          .training = set,
+          .training_source = a.reference};
 }
 
 }  // namespace
 
-PictureSets open_picture_sets(const Globals& globals, const EvaluateArguments& a,
-                              const RunModel* model) {
-  PictureSets sets;
-  RealPictures& real = sets.real;
-  std::shared_ptr<const data::ImageDataset> given;
-  if (model != nullptr) {
-    open_real_of(*model, a, real);
-  } else {
-    open_given_real(a, real);
-    given = open_set(a, a.samples);
-  }
-  const data::ItemSpec& made = model != nullptr ? model->flow->items() : given->spec();
-  check_shapes(made, a.samples, real.set->spec(), real.source,
+PictureSources open_picture_sources(const EvaluateArguments& a, const RunModel* model) {
+  PictureSources sources;
+  sources.real = model != nullptr ? real_of(*model, a) : given_real(a);
+  if (model == nullptr) sources.given = open_set(a, a.samples);
+  sources.samples = model != nullptr ? model->flow->items() : sources.given->spec();
+  check_shapes(sources.samples, a.samples, sources.real.set->spec(), sources.real.source,
                model ? "name a reference of the model's shape"
                      : "name another reference, or bring both to one shape with data.size, "
                        "data.channels and data.pad");
+  return sources;
+}
+
+PictureSets picture_sets(const Globals& globals, const EvaluateArguments& a, const RunModel* model,
+                         const PictureSources& sources) {
+  PictureSets sets;
+  RealPictures& real = sets.real;
+  static_cast<RealSource&>(real) = sources.real;
   const bool own = model == nullptr && same_source(a.samples, a.reference);
   const std::int64_t size = real.set->size();
   const std::int64_t usual = own ? std::min(most_pictures, size / 2) : most_pictures;
@@ -265,7 +268,7 @@ PictureSets open_picture_sets(const Globals& globals, const EvaluateArguments& a
   const Items chosen = Items(order).first(m);
   Items others = Items(order).subspan(m);
   check_classes(a, real, chosen, order);
-  sets.samples = model != nullptr ? draw(globals, a, *model) : read(a, *given, own, others);
+  sets.samples = model != nullptr ? draw(globals, a, *model) : read(a, *sources.given, own, others);
   real.reference = pictures_at(*real.set, chosen);
   real.reference_labels = labels_at(*real.set, chosen);
   choose_floor(real, others, sets.samples.pictures.size(0));

@@ -67,12 +67,9 @@ at::Tensor read_all(const std::vector<fs::path>& files, const data::ItemSpec& it
 
 void check_shape(const data::ItemSpec& found, const data::ItemSpec& items,
                  const std::string& source) {
-  const auto text = [](const data::ItemSpec& s) {
-    return fmt::format("{} x {} x {}", s.channels, s.height, s.width);
-  };
-  if (text(found) == text(items)) return;
-  throw Error(fmt::format("pictures of {}, as the model's", text(items)),
-              fmt::format("{}: {}", source, text(found)), "name another set");
+  if (found.shape_text() == items.shape_text()) return;
+  throw Error(fmt::format("pictures of {}, as the model's", items.shape_text()),
+              fmt::format("{}: {}", source, found.shape_text()), "name another set");
 }
 
 // Clean pictures of a set, and others of it as the reference: both drawn by the seed.

@@ -80,6 +80,9 @@ nlohmann::ordered_json run_rollout(const Globals& globals, RolloutArguments a) {
   set_all(a.options.control, a.control);
   if (a.options.control.warm_start != policy::WarmStart::plan) {
     a.said.refuse({"--warm-depth"}, "--warm-start plan", "another start");
+  } else if (!policy->flow->is_chain() && policy->flow->stage(0).is_map()) {
+    a.said.refuse({"--warm-start"}, "a flow that can begin on its way",
+                  "a student of one map, which begins at noise");
   }
   if (a.options.environment.empty()) {
     a.options.environment = policy::environment_for(*policy, a.options.observation);

@@ -87,8 +87,9 @@ c10::ScalarType ScoreArguments::type_for(const flow::Flow& flow) const {
 }
 
 std::string ScoreArguments::solver_text() const {
-  return method + (adaptive() ? fmt::format(" at rtol {:g}, atol {:g}", rtol, atol)
-                              : fmt::format(" in {} steps a stage", steps));
+  return method +
+         (adaptive() ? fmt::format(" at rtol {:g}, atol {:g}", rtol, atol)
+                     : fmt::format(" in {} steps a stage, with no control of their error", steps));
 }
 
 std::string precision_name(const flow::Flow& flow) {

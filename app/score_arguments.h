@@ -35,7 +35,7 @@ struct ScoreArguments {
   solve::FlowDensityOptions density() const;
   // The type that the networks compute in.
   c10::ScalarType type_for(const flow::Flow& flow) const;
-  // "adams at rtol 1e-05, atol 1e-05" or "abm in 24 steps a stage".
+  // "adams at rtol 1e-05, atol 1e-05" or "abm in 24 steps a stage, with no control of their error".
   std::string solver_text() const;
   // divergence, probes, draws, method, precision, tolerances or steps, and the seed.
   void describe(const flow::Flow& flow, nlohmann::ordered_json& object) const;

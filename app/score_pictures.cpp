@@ -17,7 +17,8 @@ namespace calor::app {
 namespace {
 
 constexpr const char* note =
-    "uniform dequantisation: an upper bound on the bits of the 8-bit pictures";
+    "uniform dequantisation: an upper bound on the bits of the 8-bit pictures, up to the solver's "
+    "error";
 
 solve::PictureLikelihoodOptions options_of(const ScoreArguments& a) {
   return {.density = a.density(),

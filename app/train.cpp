@@ -12,6 +12,7 @@
 #include "app/train_classifier.h"
 #include "app/train_observer.h"
 #include "app/train_request.h"
+#include "calor/core/command_line.h"
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
 #include "calor/io/atomic_file.h"
@@ -99,11 +100,10 @@ nlohmann::ordered_json print_settings(const Globals& globals) {
 
 // What to do with a trained model next.
 std::string next_command(const data::TrainingData& data, const std::string& run) {
-  if (data.notes.contains("calor.policy")) return "try it: calor rollout " + run;
+  if (data.notes.contains("calor.policy")) return "try it: " + command_line({"rollout", run});
   const bool pictures = data.train->spec().kind == data::ItemKind::pictures;
   const bool drawn = pictures || data.notes.contains("calor.points");
-  return fmt::format("sample it: calor sample {} --out {}", run,
-                     drawn ? "grid.png" : "samples.csv");
+  return "sample it: " + command_line({"sample", run, "--out", drawn ? "grid.png" : "samples.csv"});
 }
 
 nlohmann::ordered_json run_training(const Globals& globals, const TrainArguments& arguments) {

@@ -32,8 +32,16 @@ bool names_data(const std::string& word) {
 
 std::vector<std::string> settings_of(const std::vector<std::string>& words) {
   std::vector<std::string> settings;
+  std::string data;
   for (const auto& word : words) {
-    settings.push_back(names_data(word) ? "data.source=" + toml_text(word) : word);
+    if (!names_data(word)) {
+      settings.push_back(word);
+      continue;
+    }
+    require_usage(data.empty(), "one set of data", fmt::format("'{}' and '{}'", data, word),
+                  "name one: pictures in one folder, rows in one file");
+    data = word;
+    settings.push_back("data.source=" + toml_text(word));
   }
   return settings;
 }

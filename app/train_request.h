@@ -23,7 +23,7 @@ struct RequestText {
 RequestText read_request(const std::string& source, const std::vector<std::string>& settings,
                          const std::string& run);
 
-// Those words as settings: what names data becomes data.source.
+// Those words as settings: what names data becomes data.source. UsageError where two of them do.
 std::vector<std::string> settings_of(const std::vector<std::string>& words);
 
 struct TrainRequest {

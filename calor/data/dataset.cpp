@@ -111,6 +111,17 @@ void check_labels(const ItemSpec& spec, const at::Tensor& labels, std::int64_t n
 
 }  // namespace
 
+std::string ItemSpec::shape_text() const {
+  return fmt::format("{} x {} x {}", channels, height, width);
+}
+
+std::string class_difference(const std::vector<std::string>& a, const std::vector<std::string>& b) {
+  if (a.size() != b.size()) return fmt::format("{} classes and {}", a.size(), b.size());
+  const auto [ours, theirs] = std::ranges::mismatch(a, b);
+  if (ours == a.end()) return "";
+  return fmt::format("'{}' and '{}' as class {}", *ours, *theirs, ours - a.begin());
+}
+
 void ImageDataset::fill(Batch& batch, std::int64_t first_position, std::uint64_t seed,
                         bool flip) const {
   const ItemSpec& s = spec();

@@ -35,8 +35,13 @@ struct ItemSpec {
 
   std::int64_t classes() const { return static_cast<std::int64_t>(class_names.size()); }
   std::int64_t numbers() const { return channels * height * width; }
+  std::string shape_text() const;  // "3 x 32 x 32": channels, height, width
   bool operator==(const ItemSpec&) const = default;
 };
+
+// How the classes of two sets differ, in words: "10 classes and 7", "'boot' and 'shoe' as class 3";
+// empty where they are the same in the same order.
+std::string class_difference(const std::vector<std::string>& a, const std::vector<std::string>& b);
 
 // Items of one training step.
 struct Batch {

@@ -210,9 +210,9 @@ TrainingData open_training_data(const DataOptions& options) {
   TrainingData data;
   data.train = set;
   if (options.dequantise_pictures) data.train = with_dequantised(set);
-  data.description = fmt::format("{} pictures of {} x {} x {}, {} classes{}", set->size(),
-                                 spec.channels, spec.height, spec.width, spec.classes(),
-                                 options.dequantise_pictures ? ", dequantised" : "");
+  data.description =
+      fmt::format("{} pictures of {}, {} classes{}", set->size(), spec.shape_text(), spec.classes(),
+                  options.dequantise_pictures ? ", dequantised" : "");
   return data;
 }
 

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <optional>
 
+#include "calor/core/command_line.h"
 #include "calor/report/chart.h"
 #include "calor/report/markup.h"
 

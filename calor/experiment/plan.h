@@ -52,7 +52,4 @@ Plan plan_of(const Experiment& experiment, const std::filesystem::path& folder,
 // The words of a template or a value, as above.
 std::vector<std::string> words_of(const std::string& text);
 
-// "calor WORDS", quoted so that a shell reads the same words.
-std::string command_line(const std::vector<std::string>& words);
-
 }  // namespace calor::experiment

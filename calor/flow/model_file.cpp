@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include "calor/core/command_line.h"
 #include "calor/core/error.h"
 #include "calor/data/item_json.h"
 #include "calor/io/safetensors.h"
@@ -85,7 +86,7 @@ std::filesystem::path model_file_of(const std::filesystem::path& run) {
     if (std::filesystem::exists(file, ignored)) return file;
     throw Error("a run folder with a trained model",
                 fmt::format("{} has no model.safetensors", run.string()),
-                fmt::format("train it first: calor train {}", run.string()));
+                "train it first: " + command_line({"train", run.string()}));
   }
   if (std::filesystem::exists(run, ignored)) return run;
   throw Error("a run folder or a model file", fmt::format("'{}' does not exist", run.string()),

@@ -166,6 +166,7 @@ class TrainedClassifier final : public Classifier {
     name_ = "classifier of " + (source == loaded.notes.end() ? std::move(file) : source->second);
   }
   std::string name() const override { return name_; }
+  std::vector<std::string> class_names() const override { return network_->pictures().class_names; }
 
  protected:
   at::IntArrayRef sides() const override { return sides_; }

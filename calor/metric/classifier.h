@@ -23,6 +23,8 @@ class Classifier {
   virtual ~Classifier() = default;
   // "LeNet", "ResNet-56", ...
   virtual std::string name() const = 0;
+  // Of the logits; none where the file does not say them.
+  virtual std::vector<std::string> class_names() const { return {}; }
   // uint8 [N, 1 or 3, H, W]: scaled to [0, 1], resized bilinearly to the network's sides
   // (half-pixel centres, no antialiasing), channels repeated or averaged as it needs. Works in
   // pieces; calls `before_piece`, which may throw to stop it.

@@ -18,19 +18,17 @@ namespace {
 void check(const flow::Flow& flow, const data::ImageDataset& set, bool labels) {
   const data::ItemSpec& model = flow.items();
   const data::ItemSpec& found = set.spec();
-  const auto shape = [](const data::ItemSpec& spec) {
-    return fmt::format("{} x {} x {}", spec.channels, spec.height, spec.width);
-  };
-  if (shape(model) != shape(found)) {
-    throw Error("pictures of " + shape(model) + ", the model's", "pictures of " + shape(found),
+  if (model.shape_text() != found.shape_text()) {
+    throw Error("pictures of " + model.shape_text() + ", the model's",
+                "pictures of " + found.shape_text(),
                 "score pictures of the size that the model was trained on");
   }
-  if (labels && (model.classes() == 0 || model.class_names != found.class_names)) {
-    throw usage_error("the model's classes for the likelihood given labels",
-                      model.classes() == 0
-                          ? "a model without classes"
-                          : fmt::format("{} classes for {}", found.classes(), model.classes()),
-                      "leave --labels out: the likelihood is then that of pictures alone");
+  const std::string difference = data::class_difference(found.class_names, model.class_names);
+  if (labels && (model.classes() == 0 || !difference.empty())) {
+    throw usage_error(
+        "the model's classes for the likelihood given labels",
+        model.classes() == 0 ? "a model without classes" : difference + " of the model",
+        "leave --labels out: the likelihood is then that of pictures alone");
   }
 }
 

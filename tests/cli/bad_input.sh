@@ -38,6 +38,7 @@ expect 2 "nowhere" "${train[@]}" data.source=nowhere/at/all
 mkdir -p pictures/a pictures/b empty
 "$calor" sample --help >/dev/null
 expect 1 "empty" "${train[@]}" data.source=empty
+expect 2 "'pictures' and 'empty'" "${train[@]}" pictures empty
 "${train[@]}" --run base --quiet || fail "a run to begin with"
 "$calor" sample base --count 4 --steps 2 --out pictures/a --quiet || fail "pictures to begin with"
 cp pictures/a/*.png pictures/b/
@@ -48,6 +49,8 @@ head -c 60 pictures/a/000000.png >single.png
 # Model files and runs.
 expect 1 "does not exist" "$calor" sample nowhere
 expect 1 "no model.safetensors" "$calor" sample empty
+mkdir "my run"
+expect 1 "calor train 'my run'" "$calor" sample "my run"
 head -c 1000 base/model.safetensors >short.safetensors
 expect 1 "short.safetensors" "$calor" sample short.safetensors
 printf '\x80\x02}q\x00.' >pickle.pt
@@ -65,6 +68,7 @@ expect 2 "count" "$calor" sample base --count 0
 head -c 90 array.npy >short.npy
 expect 1 "short.npy" "$calor" sample base --noise short.npy
 expect 1 "no tensor of that name|net.pos_embed|shape" "$calor" convert base/model.safetensors --net jit --size B --out x.safetensors
+expect 2 "named --size for --patch" "$calor" convert base/model.safetensors --patch 8 --out x.safetensors
 [[ ! -e x.safetensors ]] || fail "a refused conversion leaves no file"
 
 # Resume.
@@ -84,4 +88,6 @@ expect 2 "no folder, but a file" "$calor" sample base/model.safetensors --count 
 
 # Errors are JSON where JSON was asked for.
 says '"expected"' "$calor" sample nowhere --json
+says '"expected"' "$calor" frob --json
+says '"expected"' "$calor" sample base --frob --json
 finish

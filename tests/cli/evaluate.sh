@@ -159,6 +159,13 @@ CALOR_DATA="$scratch/no-data" expect 2 "--features none" "$CALOR" evaluate other
 expect 2 "FILE.png" "$CALOR" evaluate run "${few[@]}" --plot spectra.pdf
 expect 2 "--searched" "$CALOR" evaluate run "${few[@]}" --searched 81
 expect 2 "--searched" "$CALOR" evaluate run "${few[@]}" --searched 2
+[[ -z $("$CALOR" evaluate run "${few[@]}" --searched 81 2>/dev/null) ]] || fail "found after the measurements only"
+expect 2 "nowhere" "$CALOR" evaluate run "${few[@]}" --held-out nowhere.npy
+expect 2 "--held-out pictures of 1 x 28 x 28" "$CALOR" evaluate others --reference $real --features none --held-out small-pictures
+expect 2 "divides the sides" "$CALOR" evaluate run "${few[@]}" --patch 5
+for k in {0..9}; do mkdir -p names/c$k && cp others/00000$k.png names/c$k; done
+expect 2 "'0' and 'c0' as class 0" "$CALOR" evaluate names --reference names --features none --classifier reader
+expect 2 "'c0' and '0' as class 0" "$CALOR" evaluate names --reference $real --features none --classifier reader
 expect 2 "--searched 0" "$CALOR" evaluate run "${few[@]}" --searched 0 --neighbours n.png
 expect 2 "rows" "$CALOR" evaluate one.csv --reference two.csv --plot spectra.png
 expect 2 "rows" "$CALOR" evaluate one.csv --reference two.csv --features data/weights/mnist_lenet.safetensors

@@ -90,6 +90,10 @@ pgrep -f "experiments/endless/runs/w8" >/dev/null && fail "a training goes on wh
 grep -q '"budget_minutes": 0.3' quick/plan.json || fail "the plan: $(cat quick/plan.json)"
 expect 2 "9 minutes, not 0.3" "$CALOR" experiment grid.toml --budget 9 --run quick
 expect 2 "did you mean 'samplers'" "$CALOR" experiment sampler
+expect 2 "an experiment for --seeds" "$CALOR" experiment --seeds 2
+# The data of an experiment that names its own by a path give way to those that are named after it.
+sed 's/data.source=two-moons/two-moons/' grid.toml >named.toml
+says 'two-moons.*data.source="pinwheel"' "$CALOR" experiment named.toml pinwheel --plan
 # A folder here that is called like an experiment: it is meant, unless --run names another.
 mkdir samplers
 cp grid.toml samplers/experiment.toml

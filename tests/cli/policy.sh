@@ -72,6 +72,7 @@ expect 2 "among the observations" "$CALOR" data inspect two-ways.npz --out none.
 
 "$CALOR" distill run --stages 1 --pairs 200 --held-out 50 --run student train.steps=3 --quiet || fail "distil a policy"
 roll student >student.json && grep -q '"nfe": 1.0' student.json || fail "a student of one evaluation: $(cat student.json)"
+expect 2 "begins at noise" "$CALOR" rollout student --warm-start plan
 
 expect 2 "rollout" "$CALOR" sample run
 expect 2 "did you mean|two-ways" "$CALOR" rollout run --environment two-way

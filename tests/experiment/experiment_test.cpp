@@ -156,11 +156,6 @@ TEST(Experiment, GathersAnswersIntoATable) {
   EXPECT_NE(html.find("&#39;a set&#39;"), std::string::npos);
 }
 
-TEST(Experiment, WordsOfACommandAreReadBackByAShell) {
-  EXPECT_EQ(command_line({"train", "a=b", "my set", "it's", "$x", ""}),
-            "calor train a=b 'my set' 'it'\\''s' '$x' ''");
-}
-
 // Letters that no file's name has would make one name of two jobs, each taking the other's answer.
 TEST(Experiment, EveryJobHasANameOfItsOwn) {
   const Plan plan = plan_for(with("levels = [4, 8]", "levels = [\"+8\", \"-8\", 8]"), 1);
