@@ -124,7 +124,9 @@ void check_place(const char* flag, const std::string& file,
     throw usage_error(fmt::format("{} {}", flag, names), fmt::format("'{}'", file),
                       "give the file that ending");
   }
-  std::filesystem::path folder = std::filesystem::path(file).parent_path();
+  const std::filesystem::path place = file;
+  const bool is_folder = !place.has_filename();  // "bags/", which is made in its own folder
+  std::filesystem::path folder = (is_folder ? place.parent_path() : place).parent_path();
   if (folder.empty()) folder = ".";
   std::error_code ignored;
   const bool other =

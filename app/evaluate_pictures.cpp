@@ -132,6 +132,17 @@ Json class_report(const Globals& globals, const EvaluateArguments& a, const Pict
   return object;
 }
 
+// Weights do not always say what classes they know.
+void check_reading(const Globals& globals, Json& object) {
+  constexpr double least = 0.5;
+  const double right = object["classes"]["real"]["mean"].get<double>();
+  if (right >= least) return;
+  const std::string warning = fmt::format(
+      "--classifier reads {:.2f} of the real pictures right: is it one of these classes?", right);
+  say(globals, "warning: " + warning);
+  object["warnings"].push_back(warning);
+}
+
 }  // namespace
 
 Json evaluate_pictures(const Globals& globals, const EvaluateArguments& a, const RunModel* model) {
@@ -155,7 +166,10 @@ Json evaluate_pictures(const Globals& globals, const EvaluateArguments& a, const
     object["features"].push_back(feature_report(globals, a, features));
   }
   object["pictures"] = report_statistics(globals, a, sets);
-  if (!a.classifier.empty()) object["classes"] = class_report(globals, a, sets, reader);
+  if (!a.classifier.empty()) {
+    object["classes"] = class_report(globals, a, sets, reader);
+    check_reading(globals, object);
+  }
   object["neighbours"] = report_neighbours(globals, a, sets, search);
   return object;
 }

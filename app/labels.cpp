@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <limits>
+#include <numeric>
 
 #include "calor/core/error.h"
 
@@ -42,6 +44,28 @@ std::int64_t class_number(const std::string& text, const data::ItemSpec& picture
 at::Tensor cycling_labels(std::int64_t count, std::int64_t classes, std::int64_t columns) {
   if (classes == 0) return at::zeros({count}, at::kLong);
   return (at::arange(count, at::kLong) % columns) % classes;
+}
+
+at::Tensor labels_in_shares(std::int64_t count, const std::vector<std::int64_t>& counts) {
+  const auto all = static_cast<double>(std::reduce(counts.begin(), counts.end()));
+  std::vector<double> given(counts.size());
+  std::vector<std::int64_t> labels;
+  for (std::int64_t i = 0; i < count; ++i) {
+    // Who lacks most of its share of the first i + 1; of equals the first.
+    std::size_t next = 0;
+    double most = -std::numeric_limits<double>::infinity();
+    for (std::size_t k = 0; k < counts.size(); ++k) {
+      const double lacks =
+          static_cast<double>(counts[k]) / all * static_cast<double>(i + 1) - given[k];
+      if (lacks > most) {
+        most = lacks;
+        next = k;
+      }
+    }
+    ++given[next];
+    labels.push_back(static_cast<std::int64_t>(next));
+  }
+  return at::tensor(labels, at::kLong);
 }
 
 at::Tensor labels_from(const std::string& text, const data::ItemSpec& pictures, std::int64_t count,

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "calor/data/dataset.h"
 
@@ -13,6 +14,10 @@ namespace calor::app {
 // int64 [count]: column k of a grid of `columns` shows class k (wrapping); "none" where there are
 // no classes.
 at::Tensor cycling_labels(std::int64_t count, std::int64_t classes, std::int64_t columns);
+
+// int64 [count]: classes in turn, each as often as its share of these counts, to one. Where the
+// counts are equal that is cycling.
+at::Tensor labels_in_shares(std::int64_t count, const std::vector<std::int64_t>& counts);
 
 // int64 [count] from what follows --label: a class's number or name, or "none"; empty: cycling.
 // UsageError with the nearest name or the range.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <set>
@@ -126,15 +127,31 @@ void check_shapes(const data::ItemSpec& made, const std::string& made_name,
       fmt::format("{} in {} (reference: {})", made.shape_text(), made_name, real_name), hint);
 }
 
-// Pictures that a model draws, labels in turn.
-PictureSamples draw(const Globals& globals, const EvaluateArguments& a, const RunModel& model) {
+// How often a model of classes draws each: as often as the reference has it, where it has the
+// model's; else all alike.
+std::vector<std::int64_t> class_counts(const data::ItemSpec& items, const data::ImageDataset& real) {
+  std::vector<std::int64_t> counts(items.class_names.size(), 1);
+  if (real.spec().class_names != items.class_names || counts.empty()) return counts;
+  counts.assign(counts.size(), 0);
+  for (std::int64_t i = 0; i < real.size(); ++i) ++counts[static_cast<std::size_t>(real.label(i))];
+  return counts;
+}
+
+// Pictures that a model draws, classes in turn, in the reference's shares.
+PictureSamples draw(const Globals& globals, const EvaluateArguments& a, const RunModel& model,
+                    const data::ImageDataset& real) {
   const flow::Flow& flow = *model.flow;
   const std::int64_t count = a.count > 0 ? a.count : most_samples;
   check_blocks(a, count);
   const std::int64_t classes = flow.items().classes();
   solve::GenerateOptions options = a.sampling.options(model);
   options.batch = a.batch;
-  const at::Tensor labels = cycling_labels(count, classes, std::max<std::int64_t>(1, classes));
+  const auto counts = class_counts(flow.items(), real);
+  const at::Tensor labels =
+      classes > 0 ? labels_in_shares(count, counts) : cycling_labels(count, 0, 1);
+  const bool alike = std::ranges::adjacent_find(counts, std::not_equal_to()) == counts.end();
+  const std::string order =
+      classes == 0 ? "none" : alike ? "in turn" : "in the reference's shares";
   report::ProgressBar bar(count, 0, "img", globals.quiet);
   const auto made =
       solve::generate(flow, open_start(model, "", solve::sampling_keys(a.seed, 0, count), labels),
@@ -150,13 +167,13 @@ PictureSamples draw(const Globals& globals, const EvaluateArguments& a, const Ru
   samples.how = {{"nfe", made.nfe},
                  {"solver", solver_text(model, options)},
                  {"guidance", options.guidance.scale},
-                 {"labels", classes > 0 ? "in turn" : "none"},
+                 {"labels", order},
                  {"precision", precision},
                  {"ema", a.ema}};
   samples.text =
       fmt::format("{} samples of {}: {}, NFE {}, guidance {}, {}{}, seed {}",
                   report::grouped(count), a.samples, solver_text(model, options), made.nfe,
-                  options.guidance.scale, precision, classes > 0 ? ", labels in turn" : "", a.seed);
+                  options.guidance.scale, precision, classes > 0 ? ", labels " + order : "", a.seed);
   return samples;
 }
 
@@ -268,7 +285,7 @@ PictureSets picture_sets(const Globals& globals, const EvaluateArguments& a, con
   const Items chosen = Items(order).first(m);
   Items others = Items(order).subspan(m);
   check_classes(a, real, chosen, order);
-  sets.samples = model != nullptr ? draw(globals, a, *model) : read(a, *sources.given, own, others);
+  sets.samples = model != nullptr ? draw(globals, a, *model, *real.set) : read(a, *sources.given, own, others);
   real.reference = pictures_at(*real.set, chosen);
   real.reference_labels = labels_at(*real.set, chosen);
   choose_floor(real, others, sets.samples.pictures.size(0));

@@ -143,8 +143,7 @@ RestoreInputs restore_inputs(const RestoreArguments& a, const RunModel& model,
     inputs.source = a.pictures.front();
     inputs.split = "given";
   }
-  const auto keys = random_key(static_cast<std::uint64_t>(a.seed), RandomUse::validation)
-                        .child(1)
+  const auto keys = random_key(static_cast<std::uint64_t>(a.seed), RandomUse::measurement_noise)
                         .children(0, inputs.truth.size(0));
   const at::Device device = measurement.support().device();
   inputs.measured = measurement.simulate(inputs.truth.to(device), keys).cpu();

@@ -15,20 +15,6 @@ namespace {
 
 constexpr std::uint64_t fresh = 1;  // points that no training has drawn
 
-// Exact numbers of a table's columns, side by side.
-at::Tensor columns_of(const data::Table& table) {
-  std::vector<at::Tensor> columns;
-  for (const auto& column : table.columns) {
-    if (!column.holds_numbers) {
-      throw Error("columns of numbers for a model of points",
-                  fmt::format("{}: column {} holds texts", table.source, column.name),
-                  "give a .npy array [N, 2] or a CSV file of two columns");
-    }
-    columns.push_back(at::tensor(column.numbers, at::kDouble));
-  }
-  return at::stack(columns, 1);
-}
-
 Rows plain_rows(const RunModel& model, const at::Tensor& points, std::string source) {
   const std::int64_t numbers = model.flow->items().numbers();
   if (points.dim() != 2 || points.size(1) != numbers || points.size(0) == 0) {
@@ -60,10 +46,15 @@ Rows fresh_points(const RunModel& model, std::int64_t count) {
   return plain_rows(model, points, fmt::format("{} fresh points of {}", count, options.source));
 }
 
-Rows table_rows(const RunModel& model, const data::Table& table, std::int64_t seed) {
+RandomKey dequantisation_key(std::int64_t seed, std::int64_t draw) {
+  const auto number = static_cast<std::uint64_t>(seed);
+  if (draw == 0) return random_key(number, RandomUse::dequantisation);
+  return random_key(number, RandomUse::later_dequantisation).child(static_cast<std::uint64_t>(draw));
+}
+
+Rows table_rows(const RunModel& model, const data::Table& table, RandomKey key) {
   const auto codecs = data::table_codecs(model.notes, model.file.string());
-  const auto encoded = codecs->targets.encode(
-      table, random_key(static_cast<std::uint64_t>(seed), RandomUse::dequantisation));
+  const auto encoded = codecs->targets.encode(table, key);
   Rows rows;
   rows.rows = encoded.rows.to(at::kFloat).contiguous();
   const std::int64_t n = rows.rows.size(0);
@@ -80,6 +71,17 @@ Rows table_rows(const RunModel& model, const data::Table& table, std::int64_t se
 }
 
 }  // namespace
+
+at::Tensor columns_of(const data::Table& table, const std::string& wanted_by,
+                      const std::string& hint) {
+  std::vector<at::Tensor> columns;
+  for (const auto& column : table.columns) {
+    require_usage(column.holds_numbers, "columns of numbers for " + wanted_by,
+                  fmt::format("{}: column {} holds texts", table.source, column.name), hint);
+    columns.push_back(at::tensor(column.numbers, at::kDouble));
+  }
+  return at::stack(columns, 1);
+}
 
 data::DataOptions data_options_of(const RunModel& model) {
   const auto note = model.notes.find("calor.training");
@@ -101,26 +103,29 @@ data::Table split_table(const RunModel& model, const std::string& split) {
 }
 
 Rows open_rows(const RunModel& model, const std::string& file, const std::string& split,
-               std::int64_t count, std::int64_t seed) {
+               std::int64_t count, std::int64_t seed, std::int64_t draw) {
   if (model.flow->items().kind == data::ItemKind::pictures) {
     throw usage_error("a model of points or of a table", "a model of pictures",
                       "this command does not read pictures");
   }
   const bool is_table = model.notes.contains("calor.table");
+  const RandomKey key = dequantisation_key(seed, draw);
   if (file.empty()) {
     if (!is_table) return fresh_points(model, count);
-    Rows rows = table_rows(model, split_table(model, split), seed);
+    Rows rows = table_rows(model, split_table(model, split), key);
     rows.source += fmt::format(" ({} rows)", split);
     return rows;
   }
   if (is_table) {
     const data::DataOptions trained = data_options_of(model);
-    return table_rows(model, data::read_table(file, trained.table), seed);
+    return table_rows(model, data::read_table(file, trained.table), key);
   }
   if (std::filesystem::path(file).extension() == ".npy") {
     return plain_rows(model, io::read_npy(file), file);
   }
-  return plain_rows(model, columns_of(data::read_table(file, {})), file);
+  const at::Tensor points = columns_of(data::read_table(file, {}), "a model of points",
+                                       "give a .npy array [N, 2] or a CSV file of two columns");
+  return plain_rows(model, points, file);
 }
 
 }  // namespace calor::app

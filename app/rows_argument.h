@@ -26,9 +26,15 @@ struct Rows {
 
 // `file`: a table with the model's columns, or points (.npy or CSV of two columns); empty: the
 // `split` ("test", "validation" or "train") of the data that the model was trained on, or fresh
-// points of its law (`count` of them). Error where the model is one of pictures.
+// points of its law (`count` of them). Number `draw` of the dequantisations that the seed has. Error
+// where the model is one of pictures.
 Rows open_rows(const RunModel& model, const std::string& file, const std::string& split,
-               std::int64_t count, std::int64_t seed);
+               std::int64_t count, std::int64_t seed, std::int64_t draw = 0);
+
+// The exact numbers of a table's columns, side by side: float64 [rows, columns]. UsageError, naming
+// who wants numbers and with this hint, where a column holds texts.
+at::Tensor columns_of(const data::Table& table, const std::string& wanted_by,
+                      const std::string& hint);
 
 // The settings that a model was trained with.
 data::DataOptions data_options_of(const RunModel& model);

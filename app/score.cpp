@@ -17,6 +17,7 @@
 #include "calor/io/csv.h"
 #include "calor/report/progress.h"
 #include "calor/solve/flow_density.h"
+#include "calor/solve/picture_likelihood.h"
 #include "calor/solve/stage_field.h"
 
 namespace calor::app {
@@ -31,11 +32,12 @@ struct Scores {
 
 Scores compute(const Globals& globals, const ScoreArguments& a, const RunModel& model) {
   Scores scores;
-  const auto options = a.density();
+  auto options = a.density();
   std::unique_ptr<report::ProgressBar> bar;
   for (std::int64_t draw = 0; draw < a.draws; ++draw) {
-    Rows rows = open_rows(model, a.data, a.split, a.count, a.seed + draw);
+    Rows rows = open_rows(model, a.data, a.split, a.count, a.seed, draw);
     const std::int64_t n = rows.rows.size(0);
+    options.first_row = draw * n;  // each row and draw has probes of its own
     if (!bar) bar = std::make_unique<report::ProgressBar>(n * a.draws, 0, "rows", globals.quiet);
     const auto density =
         solve::flow_log_density(*model.flow, rows.rows, rows.given, options,
@@ -49,10 +51,11 @@ Scores compute(const Globals& globals, const ScoreArguments& a, const RunModel& 
     };
     add(scores.standardised, density.log_density + rows.to_standardised);
     add(scores.original, density.log_density + rows.to_original);
-    add(scores.probe_error, density.standard_error);
+    add(scores.probe_error, density.standard_error.square() * share);
     scores.nfe += share * density.nfe;
     if (draw == 0) scores.rows = std::move(rows);
   }
+  scores.probe_error = scores.probe_error.sqrt();
   bar->finish();
   return scores;
 }
@@ -127,7 +130,7 @@ nlohmann::ordered_json score_rows(const Globals& globals, const ScoreArguments& 
   object["probe_standard_error"] = json_number(probe_error);
   object["likelihood"] = scores.rows.note;
   a.describe(*model.flow, object);
-  object["t_eps"] = a.t_eps;
+  object["t_eps"] = solve::likelihood_t_eps(*model.flow, a.t_eps);
   object["nfe"] = scores.nfe;
   object["out"] = a.out;
   object["most_unusual"] = ranked;

@@ -122,7 +122,8 @@ toml::table parse_toml(std::string_view text, const std::string& origin) {
   }
 }
 
-// Calls visit(dotted key, value) for each entry of the table, in the file's order of sections.
+// Calls visit(dotted key, value) for each entry of the table, sorted by key whatever the file's
+// order.
 void for_each_value(const toml::table& table, const std::string& prefix, const std::string& origin,
                     const std::function<void(const std::string&, const Value&)>& visit) {
   for (const auto& [name, node] : table) {
@@ -317,7 +318,10 @@ void Options::assign(std::string_view key_equals_value, const std::string& origi
   if (const auto point = text.find('.'); point == text.find_first_not_of("+-")) {
     if (point != std::string::npos && point <= 1) written.insert(point, "0");
   }
-  // Bare words are texts: path.kind=heat needs no quotation marks.
+  // Bare words are texts: path.kind=heat needs no quotation marks, and data.source=2024 is a folder.
+  const Option* option = find(key);
+  const bool quoted = text.starts_with('"') || text.starts_with('\'');
+  if (option != nullptr && option->type == "text" && !quoted) return set(key, text, origin);
   toml::table table;
   try {
     table = toml::parse("value = " + written);

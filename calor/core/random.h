@@ -40,6 +40,8 @@ enum class RandomUse : std::uint64_t {
   split = 14,
   points = 15,
   step_noise = 16,
+  later_dequantisation = 17,  // of the draws after the first
+  measurement_noise = 18,
   divergence_probe = 20,
 };
 

@@ -20,9 +20,9 @@ void ModelOptions::declare(config::Options& options) {
 
 void GuidanceOptions::declare(config::Options& options) {
   options.add("sample.guidance", scale, {-100, 100}, "", "guidance scale; 1: none").run_only = true;
-  options.add("sample.guidance_lo", lo, {0, 1}, "t", "guidance acts after this time").run_only =
+  options.add("sample.guidance_lo", lo, {0, 1}, "t", "guidance acts after this time, in a chain the whole chain's").run_only =
       true;
-  options.add("sample.guidance_hi", hi, {0, 1}, "t", "guidance acts before this time").run_only =
+  options.add("sample.guidance_hi", hi, {0, 1}, "t", "guidance acts before this time, likewise").run_only =
       true;
 }
 
@@ -46,6 +46,12 @@ double GuidanceOptions::weight(double t) const {
   const auto time = static_cast<float>(t);
   const bool after = lo == 0 || static_cast<float>(lo) < time;
   return after && time < static_cast<float>(hi) ? scale : 1;
+}
+
+GuidanceOptions GuidanceOptions::in_stage(std::size_t index, std::size_t stages) const {
+  const auto count = static_cast<double>(stages);
+  const auto before = static_cast<double>(stages - 1 - index);  // stages nearer to the noise
+  return {.scale = scale, .lo = lo * count - before, .hi = hi * count - before};
 }
 
 }  // namespace calor::flow

@@ -37,6 +37,9 @@ struct GuidanceOptions {
 
   void declare(config::Options& options);
   double weight(double t) const;
+  // The same where t is the time of one stage of a chain, counted from the data (0); the interval
+  // is one of the chain's time, in which each of its stages takes an equal part.
+  GuidanceOptions in_stage(std::size_t index, std::size_t stages) const;
 };
 
 }  // namespace calor::flow

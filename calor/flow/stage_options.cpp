@@ -19,9 +19,10 @@ std::vector<double> gammas_of(const StageOptions& o) {
   return gammas;
 }
 
-void check_order(const std::vector<double>& gammas) {
+// A student's maps each span a group of its teacher's stages, of any length.
+void check_order(const std::vector<double>& gammas, bool maps) {
   for (std::size_t n = 0; n < gammas.size(); ++n) {
-    const bool in_order = n == 0 || gammas[n] >= gammas[n - 1];
+    const bool in_order = n == 0 || maps || gammas[n] >= gammas[n - 1];
     if (gammas[n] > 0 && in_order) continue;
     throw usage_error(
         "stages.gammas that are positive and do not shrink from data to noise",
@@ -94,7 +95,7 @@ void StageOptions::declare(config::Options& options) {
 
 std::vector<path::StageStep> stage_steps(const StageOptions& options) {
   const auto gammas = gammas_of(options);
-  check_order(gammas);
+  check_order(gammas, options.maps);
   std::vector<path::StageStep> steps;
   double start = 0;
   for (const double gamma : gammas) {

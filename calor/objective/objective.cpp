@@ -5,6 +5,7 @@
 namespace calor::objective {
 namespace {
 
+constexpr double least_noise = 1e-6;  // 1 - t where a velocity's denominators have no t_eps
 constexpr double kept_signal_min = 0.05;  // JiT's clip on A where a prediction is divided by it
 
 // [N] -> [N, 1, 1, 1].
@@ -48,9 +49,11 @@ void ObjectiveOptions::declare(config::Options& options) {
 
 Objective::Objective(const ObjectiveOptions& options, path::PictureSpace space,
                      const path::TrainingTimes& times)
-    : options_(options), space_(std::move(space)) {
-  blur_coefficient_ = options.blur_term == BlurTerm::paper ? 1 : space_.path->exact_blur_term();
-  if (options.balance > 0) balance_ = balance_factor(times);
+    : options_(options), space_(std::move(space)), times_(times) {
+  // 0 where the path does not blur, and its velocity has no such term.
+  const double exact = space_.path->exact_blur_term();
+  blur_coefficient_ = options.blur_term == BlurTerm::paper && exact > 0 ? 1 : exact;
+  if (options.balance > 0) balance_ = balance_factor();
 }
 
 at::Tensor Objective::noisy(const at::Tensor& x, const at::Tensor& noise,
@@ -132,14 +135,17 @@ at::Tensor Objective::clean_per_prediction(const at::Tensor& t) const {
 }
 
 at::Tensor Objective::unbalanced_weight(const at::Tensor& t) const {
-  if (options_.loss == options_.prediction) return at::ones_like(per_picture(t));
-  return (loss_per_clean(t) * clean_per_prediction(t)).square();
+  const at::Tensor w = options_.loss == options_.prediction
+                           ? at::ones_like(per_picture(t))
+                           : (loss_per_clean(t) * clean_per_prediction(t)).square();
+  const bool by_root = options_.loss == Quantity::v && times_.by_root();
+  return by_root ? w * (4 * (1 - per_picture(t))) : w;
 }
 
 // The factor that divides each frequency's weight by its mean over training times, to the exponent,
 // and keeps the mean over all frequencies.
-at::Tensor Objective::balance_factor(const path::TrainingTimes& times) const {
-  const auto nodes = times.quadrature();
+at::Tensor Objective::balance_factor() const {
+  const auto nodes = times_.quadrature();
   const at::Tensor t = nodes.t.to(space_.lambda.options());
   at::Tensor mean = at::zeros({space_.lambda.size(0), space_.lambda.size(1)}, at::kDouble);
   // In pieces: thousands of times x H x W would not fit for large pictures.
@@ -171,8 +177,10 @@ at::Tensor Objective::clean(const at::Tensor& prediction, const at::Tensor& z,
   const at::Tensor time = per_picture(t);
   switch (options_.prediction) {
     case Quantity::v: {
-      const at::Tensor per_prediction = clean_per_prediction(t);
-      return space_.combine(per_prediction, prediction, -per_prediction * coefficients(t).on_z, z);
+      const at::Tensor inside = t.clamp_max(1 - least_noise);
+      const at::Tensor per_prediction = clean_per_prediction(inside);
+      return space_.combine(per_prediction, prediction, -per_prediction * coefficients(inside).on_z,
+                            z);
     }
     case Quantity::eps: {
       const at::Tensor s = space_.path->log_s(time, space_.lambda).exp();

@@ -36,7 +36,7 @@ struct ObjectiveOptions {
 
 class Objective {
  public:
-  // `times` is needed only for the balance of the weight.
+  // `times`: for the balance of the weight, and the weight of velocities.
   Objective(const ObjectiveOptions& options, path::PictureSpace space,
             const path::TrainingTimes& times);
 
@@ -48,7 +48,7 @@ class Objective {
                     const at::Tensor& t) const;
 
   // Whether the prediction is the path's own velocity, A' x + S' e: it is v, with the exact blur
-  // term and without t_eps.
+  // term, where the path blurs, and without t_eps.
   bool predicts_exact_velocity() const;
 
   // The loss of each example [N]: mean over channels and pixels.
@@ -75,10 +75,11 @@ class Objective {
   at::Tensor loss_per_clean(const at::Tensor& t) const;
   at::Tensor clean_per_prediction(const at::Tensor& t) const;
   at::Tensor unbalanced_weight(const at::Tensor& t) const;
-  at::Tensor balance_factor(const path::TrainingTimes& times) const;
+  at::Tensor balance_factor() const;
 
   ObjectiveOptions options_;
   path::PictureSpace space_;
+  path::TrainingTimes times_;
   double blur_coefficient_ = 0;
   at::Tensor balance_;  // [H, W]; undefined where there is none
 };

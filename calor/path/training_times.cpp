@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 namespace calor::path {
 namespace {
@@ -51,7 +52,7 @@ void TimeOptions::declare(config::Options& options) {
       {"logit-normal", TimeLaw::logit_normal, "t = sigmoid(N(mean, std^2)) (JiT)"},
       {"uniform", TimeLaw::uniform, "t uniform"},
       {"beta", TimeLaw::beta, "s = 1 - t ~ Beta(beta1, beta2)"},
-      {"square", TimeLaw::square, "s = 1 - t = u^2, u uniform"},
+      {"square", TimeLaw::square, "s = 1 - t = u^2, u uniform; a velocity's loss is that by u"},
   };
   options.add("time.law", law, laws, "the law of training times");
   options.add("time.mean", mean, {-10, 10}, "", "logit-normal: mean of logit(t) while training");
@@ -114,12 +115,13 @@ double TrainingTimes::draw_between_levels(RandomKey key) const {
 }
 
 at::Tensor TrainingTimes::draw(std::span<const RandomKey> keys) const {
+  constexpr float last = 1 - std::numeric_limits<float>::epsilon() / 2;  // the number before 1
   at::Tensor t = at::empty({static_cast<std::int64_t>(keys.size())}, at::kFloat);
   auto* out = t.data_ptr<float>();
   constexpr std::int64_t grain = 512;
   at::parallel_for(0, t.numel(), grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      out[i] = static_cast<float>(draw(keys[static_cast<std::size_t>(i)]));
+      out[i] = std::min(static_cast<float>(draw(keys[static_cast<std::size_t>(i)])), last);
     }
   });
   return t;

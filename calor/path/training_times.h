@@ -16,7 +16,7 @@ enum class TimeLaw { logit_normal, uniform, beta, square };
 
 // logit-normal: t = sigmoid(N(mean, std^2)) (JiT). The others are laws of s = 1 - t, the time from
 // data to noise: uniform; Beta(beta1, beta2); s = u^2, u uniform (for paths whose S grows like
-// sqrt(s)). With any of them a share of the examples uses t^(1/m), m log-uniform in
+// sqrt(s); see by_root()). With any of them a share of the examples uses t^(1/m), m log-uniform in
 // [1, mixture_max], which lies nearer to the data and so lets blurred frequencies be learnt, and a
 // share has s log-uniform in [1e-3, 1], so that fine scales of the data are met (for likelihoods
 // from the clean prediction).
@@ -42,8 +42,13 @@ class TrainingTimes {
 
   // The time of the example whose stream is `key`.
   double draw(RandomKey key) const;
-  // fp32 [n].
+  // fp32 [n], below 1, where velocities may have no limit.
   at::Tensor draw(std::span<const RandomKey> keys) const;
+
+  // Whether s = u^2. The squared error of a velocity is then to be multiplied by (ds/du)^2 = 4 s,
+  // and so is that of dZ/du: along a path whose S grows like sqrt(s) it has a finite mean, while
+  // that of dZ/ds has none.
+  bool by_root() const { return options_.law == TimeLaw::square; }
 
   // Times [n] and probabilities [n] (float64, CPU) whose weighted sums are expectations over t.
   struct Quadrature {

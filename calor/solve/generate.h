@@ -1,5 +1,7 @@
 // Items from a flow, in batches, each one a function of its own noise and of what it is given
-// alone: from noise through all stages to the data.
+// alone: from noise through all stages to the data. So it is to rounding; the solvers that choose
+// their steps (adams, dopri5, tsit5) choose them for a whole batch, and there it is to their
+// tolerance.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -20,7 +22,7 @@ namespace calor::solve {
 struct GenerateOptions {
   SolverOptions solver;
   flow::GuidanceOptions guidance;
-  std::int64_t batch = 64;  // not a setting of the model: changes results by rounding only
+  std::int64_t batch = 64;  // not a setting of the model: changes results as said above only
 
   void declare(config::Options& options);
 };
@@ -30,8 +32,8 @@ void check_sampling(const flow::Flow& flow, const GenerateOptions& options);
 
 // How to sample a model, as a note of its file.
 flow::Notes notes_from_options(GenerateOptions options);
-// What a model file says of how to sample it ; the defaults where it says
-// nothing. `origin` names the file in errors.
+// What a model file says of how to sample it; the defaults where it says nothing. `origin` names
+// the file in errors.
 GenerateOptions options_from_notes(const flow::Notes& notes, const std::string& origin);
 
 struct Generated {
@@ -61,7 +63,8 @@ Start start_from(const flow::Flow& flow, std::vector<RandomKey> keys);
 // the start is returned as it is.
 Start start_on_the_way(const flow::Flow& flow, const at::Tensor& items, Start start, double depth);
 
-// Fixed steps are shared among the stages of a chain in equal parts, at least one each. `observe`
+// Fixed steps are shared among the stages of a chain, at least one each: by the spectral solvers in
+// proportion to each stage's range of log(A/S), else in equal parts. `observe`
 // sees every step of the first batch, if the solver has steps on the path (all but the adaptive
 // ones). From a start on the way only the rest is run, with its share of the steps. Stops early,
 // with the items made so far, where a signal asks for it. Error where a solver draws noise and

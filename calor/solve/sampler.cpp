@@ -156,6 +156,11 @@ std::string solver_name(Solver solver) { return config::name_of(solvers, solver)
 
 void check_solver(const path::SpectralPath& path, const SolverOptions& options) {
   const std::int64_t levels = path.levels();
+  const bool published = options.solver == Solver::paper_euler || options.solver == Solver::paper_heun;
+  require_usage(!published || path.exact_blur_term() > 0,
+                "a model on the heat path, with path.a above 0, for the solver " +
+                    solver_name(options.solver),
+                fmt::format("the path {}", path.name()), "take another solver");
   if (levels == 0) {
     require_usage(options.solver != Solver::ihdm,
                   "a model with path.kind = \"ihdm\" for the solver ihdm",
@@ -183,7 +188,12 @@ std::vector<double> default_grid(const path::SpectralPath& path, const SolverOpt
                       fmt::format("{} and {}", options.grid_lo, options.grid_hi),
                       "leave both at 0 for the default grid");
   }
-  return log_snr_grid(path, options.steps, options.grid_lo, options.grid_hi);
+  const auto grid = log_snr_grid(path, options.steps, options.grid_lo, options.grid_hi);
+  require_usage(std::ranges::is_sorted(grid), "sample.grid_lo below the last time before 1",
+                fmt::format("{} and {}, with {} steps", options.grid_lo, grid[grid.size() - 2],
+                            options.steps),
+                "raise sample.grid_hi, or leave both at 0 for the default grid");
+  return grid;
 }
 
 Solution sample(const path::PictureSpace& space, const Denoise& denoise, const at::Tensor& start,

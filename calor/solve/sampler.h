@@ -81,26 +81,27 @@ struct Solution {
 };
 
 // UsageError where the solver is not made for the path, or not with this number of steps: a path of
-// levels has the solver `ihdm` in as many steps, and no other path has it.
+// levels has the solver `ihdm` in as many steps, and no other path has it; paper-* are those of the
+// heat path.
 void check_solver(const path::SpectralPath& path, const SolverOptions& options);
 
-// The solver's own grid for its number of steps.
+// The solver's own grid for its number of steps. UsageError where grid_lo and grid_hi, or what
+// stands for one of them, are out of order.
 std::vector<double> default_grid(const path::SpectralPath& path, const SolverOptions& options);
 
 // Integrates from grid.front() to grid.back(). Error where the state stops being finite, naming the
 // step. Where the path still has noise at the end (S > 0), the spectral solvers return the clean
 // picture of the last step, if the grid ends at t = 1.
 //
-//   paper-euler, paper-heun: the published sampler of HDFM, two evaluations a step (its velocity is
-//     defined on the linear and heat paths); per-sample blend of the blur term.
+//   paper-euler, paper-heun: the published sampler of HDFM on the heat path, two evaluations a
+//     step; per-sample blend of the blur term.
 //   euler, heun: the path's exact velocity; both end with an Euler step and never evaluate at the
 //     end. N and 2N - 1 evaluations.
 //   spectral-1, spectral-2m: exponential integrators per frequency (DDIM; DPM-Solver++ 2M, arXiv
 //     2211.01095), exact where the denoiser is constant (linear in log A/S). N evaluations.
 //   ancestral: draws from the posterior q(Z_s | Z_t, X^) per frequency (DDPM, arXiv 2006.11239,
-//   with
-//     the posterior's variance; blurring diffusion). A step to t = 1 is X^, without noise. Needs
-//     `noise`. N evaluations.
+//     with the posterior's variance; blurring diffusion). A step to t = 1 is X^, without noise.
+//     Needs `noise`. N evaluations.
 //   ihdm: on a path of levels, whose denoiser says the picture one level less blurred: that, and
 //     noise of standard deviation `delta` but for the last step (arXiv 2206.13397).
 //     One step a level. Needs `noise`.

@@ -72,6 +72,7 @@ expect 2 "read or written" "${sample[@]}" --out both.png --trajectory both.png
 expect 2 "one grid can hold" "$CALOR" sample run --count 40000 --steps 1 --out s.png
 expect 2 "all written anew" "$CALOR" sample run --count 2 --steps 4 --out files
 "${sample[@]}" --out files || fail "the same folder again"
+"${sample[@]}" --out slash/ && [[ -e slash/000000.png ]] || fail "a folder as people write it"
 expect 2 "a value for --out" "${sample[@]}" --out ""
 expect 2 "whole number from 0" "${sample[@]}" --out s.npy --seed 99999999999999999999
 expect 2 "for --seed" "$CALOR" sample run --noise a.npy --seed 3 --steps 4 --out s.npy

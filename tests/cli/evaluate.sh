@@ -65,6 +65,13 @@ done
 says 'Frechet distance +[0-9.]+ \+- ' "$CALOR" evaluate run "${few[@]}"
 "$CALOR" evaluate run "${few[@]}" >text 2>&1 && grep -qiw fid text && fail "FID is Inception's"
 
+grep -qE 'reads 0[.0-9]* of the real pictures' run.json || fail "a classifier of other classes: $(cat run.json)"
+# Classes are drawn as often as the reference has them.
+{ head -c 8 real-labels-idx1-ubyte && for i in $(seq 0 79); do printf "\\x0$((i < 40 ? 0 : (i - 40) / 4))"; done; } >uneven-labels-idx1-ubyte
+cp real-images-idx3-ubyte uneven-images-idx3-ubyte
+evaluate run "${few[@]}" --reference uneven-images-idx3-ubyte --features none >uneven.json &&
+  grep -q '"labels": "in the reference.s shares"' uneven.json || fail "shares of classes: $(cat uneven.json)"
+
 # The cache: the same numbers with it, without it, and where it is damaged; it is mended.
 cached=("$XDG_CACHE_HOME"/calor/features/*.safetensors)
 [[ ${#cached[@]} == 1 && -s ${cached[0]} ]] || fail "one file in the cache: ${cached[*]}"

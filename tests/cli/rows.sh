@@ -30,6 +30,11 @@ says 'row +[0-9]+  log-density' "$CALOR" score people --rank 2 --rtol 1e-3 --ato
 for divergence in hutchinson hutch++; do
   score people --divergence $divergence --probes 6 >e.json && grep -q '"probe_standard_error"' e.json || fail "$divergence"
 done
+# Each of four draws has probes of its own: half the error. A velocity needs no t_eps.
+error_of() { grep -o '"probe_standard_error": [0-9.e-]*' "$1" | cut -d' ' -f2; }
+for draws in 1 4; do score people --divergence hutchinson --probes 6 --draws $draws >draws-$draws.json || fail "--draws $draws"; done
+awk "BEGIN { exit !($(error_of draws-4.json) < 0.7 * $(error_of draws-1.json)) }" || fail "the probes of several draws"
+grep -q '"t_eps": 0.0' draws-1.json || fail "t_eps of a velocity: $(cat draws-1.json)"
 
 "$CALOR" sample people --count 50 --out made.csv --quiet || fail "sample a table"
 [[ $(head -1 made.csv) == height,age,town,income && $(wc -l <made.csv) == 51 ]] || fail "the schema of samples: $(head -2 made.csv)"
@@ -65,6 +70,11 @@ for solver in dopri5 tsit5 adams "abm --steps 12" rk4 midpoint heun euler spectr
   # shellcheck disable=SC2086
   "$CALOR" sample together --solver $solver --count 100 --out p.npy --quiet || fail "--solver $solver on a chain"
 done
+
+# Groups of equal stages are not equal, nor in order.
+"$CALOR" train lfm-rose "${points[@]}" data.source=two-moons stages.particles=exact 'stages.gammas=[0.3,0.3,0.3]' 'stages.widths=[]' --run even --quiet &&
+  "$CALOR" distill even --stages 2 --grouping measured --pairs 500 --held-out 100 --trial-steps 2 train.steps=5 --run pair --quiet ||
+  fail "groups of equal stages"
 
 # Students: maps of one evaluation each, which go on where they were and have no likelihood.
 distil=("$CALOR" distill together --pairs 2000 --held-out 200 train.steps=30 --quiet)

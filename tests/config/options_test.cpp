@@ -54,6 +54,18 @@ TEST(Options, ReadsTomlAndSettings) {
   EXPECT_EQ(sample.colour, Colour::green);
 }
 
+// What a person calls a file may look like a number, a truth or a remark.
+TEST(Options, TextsNeedNoQuotationMarks) {
+  Sample sample;
+  Options options = sample.options();
+  for (const std::string name : {"2024", "true", "1#x", "[1]", "a=b"}) {
+    options.assign("b.name=" + name, "command line");
+    EXPECT_EQ(sample.name, name);
+  }
+  options.assign("b.name=\"in marks\"", "command line");
+  EXPECT_EQ(sample.name, "in marks");
+}
+
 TEST(Options, ErrorsNameKeyFileAndRemedy) {
   Sample sample;
   Options options = sample.options();

@@ -37,6 +37,8 @@ TEST(StageOptions, RefusesWhatIsNoChain) {
   StageOptions shrinking;
   shrinking.gammas = {0.2, 0.1};
   EXPECT_THROW(stage_steps(shrinking), Error);
+  shrinking.maps = true;  // groups of a teacher's stages
+  EXPECT_EQ(stage_steps(shrinking).size(), 3U);
   StageOptions empty_step;
   empty_step.gammas = {0, 0.1};
   EXPECT_THROW(stage_steps(empty_step), Error);

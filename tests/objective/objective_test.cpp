@@ -5,6 +5,7 @@
 
 #include "calor/net/jit.h"
 #include "calor/path/paths.h"
+#include "calor/path/stage_path.h"
 #include "tests/support/golden.h"
 
 namespace calor::objective {
@@ -109,6 +110,48 @@ TEST(Objective, WeightsConnectPredictionAndLoss) {
             << static_cast<int>(quantity);
       }
     }
+  }
+}
+
+// Along an OU step S' is sqrt(gamma/(2 s)) near the data, whose square has no finite mean. By u, s =
+// u^2, it is 4 s gamma^2 e^(-4 gamma s)/(1 - e^(-2 gamma s)), which falls from 2 gamma.
+TEST(Objective, VelocitiesByTheRootOfTimeHaveAFiniteMean) {
+  constexpr double gamma = 0.3;
+  path::TimeOptions law;
+  law.law = path::TimeLaw::square;
+  ObjectiveOptions options = with(Quantity::v, Quantity::v);
+  options.t_eps = 0;
+  const path::StageStep step{.free = false, .gamma = gamma, .start = 0};
+  const Objective objective(
+      options,
+      path::PictureSpace(path::stage_path(path::InnerPath::ou, step), 1, 1, at::kDouble, at::kCPU),
+      path::TrainingTimes(law, 1));
+  const at::Tensor t = 1 - at::logspace(-7, 0, 50, 10, at::kDouble);
+  const at::Tensor slope =
+      objective.space().path->slopes(t, at::zeros({1}, at::kDouble)).s.square();
+  const at::Tensor weighed = slope * objective.weight(t).flatten();
+  EXPECT_NEAR(weighed[0].item<double>(), 2 * gamma, 1e-6);
+  EXPECT_LE(weighed.max().item<double>(), 2 * gamma * (1 + 1e-6));
+  EXPECT_GT(slope[0].item<double>(), 1e6);
+}
+
+// The blur term is one of paths that blur; at the data a velocity has no denominator.
+TEST(Objective, PredictsThePathsOwnVelocity) {
+  const auto made = [](double a, BlurTerm blur_term) {
+    ObjectiveOptions options = with(Quantity::v, Quantity::v, blur_term);
+    options.t_eps = 0;
+    return make(options, path::heat_path(a > 0 ? "heat" : "linear", a), at::kDouble);
+  };
+  EXPECT_TRUE(made(0, BlurTerm::paper).predicts_exact_velocity());
+  EXPECT_TRUE(made(0.5, BlurTerm::exact).predicts_exact_velocity());
+  EXPECT_FALSE(made(0.5, BlurTerm::paper).predicts_exact_velocity());
+  const Example e(at::kDouble);
+  const at::Tensor end = at::ones({5}, at::kDouble);
+  for (const double a : {0.0, 0.5}) {
+    const Objective objective = made(a, BlurTerm::exact);
+    const at::Tensor clean =
+        objective.clean(objective.target(e.x, e.x, e.noise, end), e.x, end);
+    EXPECT_LE((clean - e.x).abs().max().item<double>(), 1e-4);  // 1e-6 of the velocity
   }
 }
 

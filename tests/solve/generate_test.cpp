@@ -11,8 +11,9 @@ namespace {
 
 constexpr std::int64_t classes = 3;
 
-flow::Flow small_flow() {
+flow::Flow small_flow(const std::vector<double>& gammas = {}) {
   flow::ModelOptions options;
+  options.stages.gammas = gammas;
   options.net.width = 16;
   options.net.depth = 1;
   options.net.heads = 2;
@@ -23,18 +24,22 @@ flow::Flow small_flow() {
                    .width = 8,
                    .class_names = std::vector<std::string>(classes, "class")},
                   at::kCPU);
-  net::Parameters& weights = flow.stage(0).network().parameters();
-  weights.initialise(random_key(0, RandomUse::test));
-  weights.flatten(at::kCPU);
-  const at::Tensor all = weights.flat().detach();  // the last layer begins with zeros
-  all.add_(at::arange(all.numel(), at::kFloat).sin(), 0.1);
+  for (std::size_t n = 0; n < flow.size(); ++n) {
+    net::Parameters& weights = flow.stage(n).network().parameters();
+    weights.initialise(random_key(0, RandomUse::test));
+    weights.flatten(at::kCPU);
+    const at::Tensor all = weights.flat().detach();  // the last layer begins with zeros
+    all.add_(at::arange(all.numel(), at::kFloat).sin(), 0.1);
+  }
   return flow;
 }
 
-double operations(const flow::Flow& flow, std::int64_t label, double scale) {
+double operations(const flow::Flow& flow, std::int64_t label,
+                  const flow::GuidanceOptions& guidance) {
   GenerateOptions options;
-  options.solver.steps = 3;
-  options.guidance.scale = scale;
+  options.solver.solver = Solver::euler;
+  options.solver.steps = 4;
+  options.guidance = guidance;
   const flow::Given given{.labels = at::full({4}, label, at::kLong), .condition = {}};
   train::ProductRecorder recorder;
   generate(flow, start_from(flow, sampling_keys(0, 0, 4)), given, options);
@@ -45,10 +50,19 @@ double operations(const flow::Flow& flow, std::int64_t label, double scale) {
 
 TEST(Generate, PaysForGuidanceOnlyWhereThereIsALabel) {
   const flow::Flow flow = small_flow();
-  const double plain = operations(flow, classes, 1);
+  const double plain = operations(flow, classes, {});
   EXPECT_GT(plain, 0);
-  EXPECT_EQ(operations(flow, classes, 2), plain);
-  EXPECT_GT(operations(flow, 0, 2), 1.5 * plain);
+  EXPECT_EQ(operations(flow, classes, {.scale = 2}), plain);
+  EXPECT_GT(operations(flow, 0, {.scale = 2}), 1.5 * plain);
+}
+
+// Two stages of two steps: the second half of the chain's time is all of one stage.
+TEST(Generate, GuidesAChainInTheChainsTime) {
+  const flow::Flow flow = small_flow({0.3});
+  const double plain = operations(flow, 0, {});
+  const double all = operations(flow, 0, {.scale = 2});
+  EXPECT_NEAR(operations(flow, 0, {.scale = 2, .lo = 0.5}), (plain + all) / 2, 1e-9 * all);
+  EXPECT_NEAR(operations(flow, 0, {.scale = 2, .hi = 0.5}), (plain + all) / 2, 1e-9 * all);
 }
 
 TEST(Generate, RefusesAnIntervalOfGuidanceThatEndsBeforeItBegins) {
