@@ -124,12 +124,21 @@ class Children {
   std::optional<std::pair<std::size_t, int>> wait_for_one(int how) {
     int raw = 0;
     const pid_t pid = waitpid(-1, &raw, how);
-    if (pid < 0 && errno == ECHILD) running_.clear();
+    if (pid < 0 && errno == ECHILD) lost();
     const auto found = running_.find(pid);
     if (found == running_.end()) return {};
     const std::size_t id = found->second;
     running_.erase(found);
     return std::pair(id, status_of(raw));
+  }
+
+  // They are known no more: neither to be waited for nor to be stopped.
+  [[noreturn]] void lost() {
+    const std::size_t count = running_.size();
+    running_.clear();
+    throw Error(fmt::format("the exit status of {} processes that this one began", count),
+                "the system has none of them any more",
+                "give the same command again: what they have saved is kept");
   }
 
   const std::function<std::optional<ChildProcess>()>& next_;
@@ -152,6 +161,9 @@ void end_with_parent() {
 
 void run_children(std::int64_t at_once, const std::function<std::optional<ChildProcess>()>& next,
                   const std::function<void(std::size_t, int)>& ended) {
+  // Whoever began this process may have had it ignore SIGCHLD: then the system forgets a child as
+  // soon as it ends, and its exit status with it.
+  std::signal(SIGCHLD, SIG_DFL);
   Children children(next, ended);
   try {
     children.run(at_once);

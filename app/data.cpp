@@ -8,6 +8,7 @@
 
 #include "app/command.h"
 #include "calor/core/error.h"
+#include "calor/data/loader.h"
 #include "calor/data/open.h"
 #include "calor/data/point_sets.h"
 #include "calor/data/training_data.h"
@@ -102,9 +103,7 @@ nlohmann::ordered_json inspect_points(const Globals& globals, data::DataOptions 
   const auto set = data::open_training_data(options);
   answer(globals, set.description);
   if (!preview.empty()) {
-    data::Batch batch;
-    for (std::int64_t i = 0; i < set.train->size(); ++i) batch.indices.push_back(i);
-    set.train->fill(batch, 0, 0, false);
+    const data::Batch batch = data::batch_of(*set.train, 0, set.train->size());
     io::write_png(preview, report::scatter_picture(batch.items.flatten(1), data::point_box, 512));
     say(globals, "preview: " + preview);
   }
@@ -240,7 +239,10 @@ void add_record(CLI::App& command, Globals& globals) {
 
 void add_inspect(CLI::App& command, Globals& globals) {
   auto options = std::make_shared<data::DataOptions>();
+  auto settings = std::make_shared<std::vector<std::string>>();
   auto preview = std::make_shared<std::string>();
+  auto declared = std::make_shared<config::Options>();
+  options->declare(*declared);
   CLI::App& look = add_command(
       command, globals, "inspect", "Count, sizes, classes or columns of a set.",
       "  calor data inspect mnist\n"
@@ -249,15 +251,16 @@ void add_inspect(CLI::App& command, Globals& globals) {
       "  calor data inspect pusht-pictures --observations \"img state[0:2]\" --out frames.png\n"
       "  calor data inspect pictures/ --size 64 --out preview.png");
   look.add_option("path", options->source, "a known name or a path")->required();
-  look.add_option("--size", options->size, "side in pixels after resize and centre crop")
-      ->check(CLI::Range(0, 16384));
+  const config::Option& size = *declared->find("data.size");
+  add_setting(look, *settings, "--size", size, size.default_text);
   look.add_option("--columns", options->table.columns,
                   "table: types, as \"age:integer, zip:categorical, id:ignore\"");
   look.add_option("--observations", options->demonstrations.observations,
                   "demonstrations: arrays, as \"keypoint state[0:2]\" or \"img\"");
   look.add_option("--actions", options->demonstrations.actions, "demonstrations: the array");
   look.add_option("--out", *preview, "write a grid of pictures, or the points, to this PNG");
-  set_work(look, globals, [&globals, said = SaidFlags(look), options, preview] {
+  set_work(look, globals, [&globals, said = SaidFlags(look), options, settings, declared, preview] {
+    assign_all(*declared, *settings);
     return inspect_any(globals, said, *options, *preview);
   });
 }

@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <numeric>
 #include <optional>
+#include <string_view>
+#include <unordered_map>
 
 #include "app/evaluate_distances.h"
 #include "app/nll.h"
@@ -14,6 +16,7 @@
 #include "calor/core/error.h"
 #include "calor/data/plane.h"
 #include "calor/data/training_data.h"
+#include "calor/io/ending.h"
 #include "calor/io/npy.h"
 #include "calor/metric/table_statistics.h"
 #include "calor/report/progress.h"
@@ -154,23 +157,14 @@ at::Tensor checked(const std::string& file, const at::Tensor& rows) {
 
 // The numbers of a file: of .npy as they are, of a table column by column.
 at::Tensor numbers_in(const std::string& file) {
-  if (std::filesystem::path(file).extension() == ".npy") {
+  if (io::ending_of(file) == ".npy") {
     const at::Tensor array = io::read_npy(file).to(at::kDouble);
     require_usage(array.dim() > 0, "rows of numbers", file + ": a single number",
                   "give an array of one row for each sample");
     return checked(file, array.dim() == 1 ? array.unsqueeze(1) : array.flatten(1));
   }
-  const data::Table table = data::read_table(file, {});
-  std::vector<at::Tensor> columns;
-  for (const auto& column : table.columns) {
-    if (!column.holds_numbers) {
-      throw usage_error("columns of numbers for --features none",
-                        fmt::format("{}: column {} holds texts", file, column.name),
-                        "leave --features out: columns are then encoded");
-    }
-    columns.push_back(at::tensor(column.numbers, at::kDouble));
-  }
-  return checked(file, at::stack(columns, 1));
+  return checked(file, columns_of(data::read_table(file, {}), "--features none",
+                                  "leave --features out: columns are then encoded"));
 }
 
 Sets sets_of_numbers(const EvaluateArguments& a) {
@@ -195,15 +189,22 @@ Sets sets_of_files(const EvaluateArguments& a) {
   return sets;
 }
 
-// A column as numbers: its own, or the codes of its words in the real table.
+// A column as numbers: its own, or the codes of its words in the real table (one more than the last
+// for a word that is not there, -1 where it is missing).
 at::Tensor numbers_of(const data::TableColumn& column, const data::TableColumn& real) {
   if (column.holds_numbers) return at::tensor(column.numbers, at::kDouble);
+  std::unordered_map<std::string_view, std::size_t> places;
+  for (std::size_t i = 0; i < real.words.size(); ++i) places.emplace(real.words[i], i);
+  std::vector<double> of_word;
+  for (const std::string& word : column.words) {
+    const auto found = places.find(word);
+    const std::size_t place = found == places.end() ? real.words.size() : found->second;
+    of_word.push_back(static_cast<double>(place));
+  }
   std::vector<double> codes;
+  codes.reserve(column.codes.size());
   for (const std::int32_t code : column.codes) {
-    const auto word =
-        code < 0 ? real.words.end()
-                 : std::ranges::find(real.words, column.words[static_cast<std::size_t>(code)]);
-    codes.push_back(code < 0 ? -1.0 : static_cast<double>(word - real.words.begin()));
+    codes.push_back(code < 0 ? -1.0 : of_word[static_cast<std::size_t>(code)]);
   }
   return at::tensor(codes, at::kDouble);
 }

@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <new>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +14,7 @@
 #include "app/command.h"
 #include "app/static_answers.h"
 #include "calor/core/error.h"
+#include "calor/core/out_of_memory.h"
 #include "calor/core/version.h"
 
 namespace {
@@ -44,10 +44,7 @@ int report(const CLI::App& program, const Globals& globals, const CLI::ParseErro
 }
 
 calor::Error unexpected(const std::exception& error) {
-  const std::string_view text = error.what();
-  const bool refused = text.find("DefaultCPUAllocator") != std::string_view::npos ||
-                       text.find("out of memory") != std::string_view::npos;
-  if (refused || dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
+  if (calor::is_out_of_memory(error)) {
     return {"enough memory", "an allocation was refused",
             "take fewer (--count), a smaller batch (train.micro_batch, --batch), smaller pictures "
             "(data.size) or a smaller model"};

@@ -17,6 +17,7 @@
 #include "app/start_argument.h"
 #include "calor/core/error.h"
 #include "calor/data/dequantise.h"
+#include "calor/io/ending.h"
 #include "calor/io/npy.h"
 #include "calor/report/progress.h"
 
@@ -83,7 +84,7 @@ std::int64_t count_of(const char* flag, std::int64_t given, std::int64_t usual, 
 // Floating-point pictures in about [-1, 1], as calor sample writes them; undefined where the file
 // is none of these.
 at::Tensor float_pictures(const std::string& path) {
-  if (fs::path(path).extension() != ".npy") return {};
+  if (io::ending_of(path) != ".npy") return {};
   const at::Tensor array = io::read_npy(path);
   if (!array.is_floating_point() || array.dim() != 4) return {};
   const bool channels = array.size(1) == 1 || array.size(1) == 3;
@@ -129,7 +130,8 @@ void check_shapes(const data::ItemSpec& made, const std::string& made_name,
 
 // How often a model of classes draws each: as often as the reference has it, where it has the
 // model's; else all alike.
-std::vector<std::int64_t> class_counts(const data::ItemSpec& items, const data::ImageDataset& real) {
+std::vector<std::int64_t> class_counts(const data::ItemSpec& items,
+                                       const data::ImageDataset& real) {
   std::vector<std::int64_t> counts(items.class_names.size(), 1);
   if (real.spec().class_names != items.class_names || counts.empty()) return counts;
   counts.assign(counts.size(), 0);
@@ -150,8 +152,7 @@ PictureSamples draw(const Globals& globals, const EvaluateArguments& a, const Ru
   const at::Tensor labels =
       classes > 0 ? labels_in_shares(count, counts) : cycling_labels(count, 0, 1);
   const bool alike = std::ranges::adjacent_find(counts, std::not_equal_to()) == counts.end();
-  const std::string order =
-      classes == 0 ? "none" : alike ? "in turn" : "in the reference's shares";
+  const std::string order = classes == 0 ? "none" : alike ? "in turn" : "in the reference's shares";
   report::ProgressBar bar(count, 0, "img", globals.quiet);
   const auto made =
       solve::generate(flow, open_start(model, "", solve::sampling_keys(a.seed, 0, count), labels),
@@ -170,10 +171,10 @@ PictureSamples draw(const Globals& globals, const EvaluateArguments& a, const Ru
                  {"labels", order},
                  {"precision", precision},
                  {"ema", a.ema}};
-  samples.text =
-      fmt::format("{} samples of {}: {}, NFE {}, guidance {}, {}{}, seed {}",
-                  report::grouped(count), a.samples, solver_text(model, options), made.nfe,
-                  options.guidance.scale, precision, classes > 0 ? ", labels " + order : "", a.seed);
+  samples.text = fmt::format("{} samples of {}: {}, NFE {}, guidance {}, {}{}, seed {}",
+                             report::grouped(count), a.samples, solver_text(model, options),
+                             made.nfe, options.guidance.scale, precision,
+                             classes > 0 ? ", labels " + order : "", a.seed);
   return samples;
 }
 
@@ -285,7 +286,8 @@ PictureSets picture_sets(const Globals& globals, const EvaluateArguments& a, con
   const Items chosen = Items(order).first(m);
   Items others = Items(order).subspan(m);
   check_classes(a, real, chosen, order);
-  sets.samples = model != nullptr ? draw(globals, a, *model, *real.set) : read(a, *sources.given, own, others);
+  sets.samples =
+      model != nullptr ? draw(globals, a, *model, *real.set) : read(a, *sources.given, own, others);
   real.reference = pictures_at(*real.set, chosen);
   real.reference_labels = labels_at(*real.set, chosen);
   choose_floor(real, others, sets.samples.pictures.size(0));

@@ -7,6 +7,7 @@
 
 #include "app/labels.h"
 #include "calor/core/error.h"
+#include "calor/io/ending.h"
 #include "calor/io/npy.h"
 #include "calor/train/run_config.h"
 
@@ -49,7 +50,8 @@ Rows fresh_points(const RunModel& model, std::int64_t count) {
 RandomKey dequantisation_key(std::int64_t seed, std::int64_t draw) {
   const auto number = static_cast<std::uint64_t>(seed);
   if (draw == 0) return random_key(number, RandomUse::dequantisation);
-  return random_key(number, RandomUse::later_dequantisation).child(static_cast<std::uint64_t>(draw));
+  return random_key(number, RandomUse::later_dequantisation)
+      .child(static_cast<std::uint64_t>(draw));
 }
 
 Rows table_rows(const RunModel& model, const data::Table& table, RandomKey key) {
@@ -120,7 +122,7 @@ Rows open_rows(const RunModel& model, const std::string& file, const std::string
     const data::DataOptions trained = data_options_of(model);
     return table_rows(model, data::read_table(file, trained.table), key);
   }
-  if (std::filesystem::path(file).extension() == ".npy") {
+  if (io::ending_of(file) == ".npy") {
     return plain_rows(model, io::read_npy(file), file);
   }
   const at::Tensor points = columns_of(data::read_table(file, {}), "a model of points",

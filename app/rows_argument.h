@@ -26,8 +26,8 @@ struct Rows {
 
 // `file`: a table with the model's columns, or points (.npy or CSV of two columns); empty: the
 // `split` ("test", "validation" or "train") of the data that the model was trained on, or fresh
-// points of its law (`count` of them). Number `draw` of the dequantisations that the seed has. Error
-// where the model is one of pictures.
+// points of its law (`count` of them). Number `draw` of the dequantisations that the seed has.
+// Error where the model is one of pictures.
 Rows open_rows(const RunModel& model, const std::string& file, const std::string& split,
                std::int64_t count, std::int64_t seed, std::int64_t draw = 0);
 

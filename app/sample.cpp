@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <utility>
 
 #include "app/command.h"
 #include "app/labels.h"
@@ -122,66 +123,108 @@ void check_trajectory(const SampleArguments& a, const RunModel& model,
       "say --solver spectral-2m where the model is no student, or leave --trajectory out");
 }
 
-nlohmann::ordered_json run_sampling(const Globals& globals, SampleArguments arguments) {
-  const at::Device device = arguments.machine.apply();
-  const RunModel model = open_run(arguments.run, arguments.ema, device);
+// Flags that have no say in what these samples are.
+void refuse_idle_flags(const SampleArguments& a, const RunModel& model,
+                       const solve::GenerateOptions& options, const at::Tensor& labels) {
+  const std::int64_t classes = model.flow->items().classes();
+  if (classes > 0 && labels.eq(classes).all().item<bool>() && options.guidance.scale != 1) {
+    a.said.refuse({"--guidance"}, "--label CLASS", "samples of no class");
+  }
+  if (!a.noise.empty() && !solve::is_stochastic(options.solver.solver)) {
+    a.said.refuse({"--seed"}, "a solver that draws noise besides that of --noise",
+                  solver_text(model, options));
+  }
+}
+
+// Of a grid: one for each class, where nobody asked for one of them; 0: as many as there are rows.
+std::int64_t columns_of(const SampleArguments& a, std::int64_t classes, std::int64_t count) {
+  return a.label.empty() && classes > 0 && classes <= 20 ? std::min(classes, count) : 0;
+}
+
+// What is asked for.
+struct Sampling {
+  SampleArguments arguments;
+  RunModel model;
+  SampleWriter writer;
+  solve::GenerateOptions options;
+  std::int64_t columns = 0;  // of a grid
+  flow::Given given;
+  solve::Start start;
+
+  std::int64_t count() const { return given.labels.size(0); }
+};
+
+// Everything that can be wrong with a request is found here.
+Sampling prepare(SampleArguments a) {
+  const at::Device device = a.machine.apply();
+  RunModel model = open_run(a.run, a.ema, device);
   check_model(model);
-  arguments.precision.apply(*model.flow);
+  a.precision.apply(*model.flow);
   const flow::Flow& flow = *model.flow;
   const auto codecs = data::table_codecs(model.notes, model.file.string());
-  settle(arguments, flow, codecs.has_value());
-  const SampleWriter writer(arguments.out, flow.items(), codecs);
-  check_place("--out", arguments.out);
-  check_apart("--out", arguments.out, {arguments.noise, arguments.given, arguments.trajectory});
-  solve::GenerateOptions options = arguments.sampling.options(model);
-  options.batch = arguments.batch;
+  settle(a, flow, codecs.has_value());
+  const SampleWriter writer(a.out, flow.items(), codecs);
+  check_place("--out", a.out);
+  check_apart("--out", a.out, {a.noise, a.given, a.trajectory});
+  solve::GenerateOptions options = a.sampling.options(model);
+  options.batch = a.batch;
   solve::check_sampling(flow, options);
-  check_trajectory(arguments, model, options);
-  const at::Tensor noise = arguments.noise.empty() ? at::Tensor{} : noise_of(arguments, flow);
-  const std::int64_t count = noise.defined() ? noise.size(0) : arguments.count;
+  check_trajectory(a, model, options);
+  const at::Tensor noise = a.noise.empty() ? at::Tensor{} : noise_of(a, flow);
+  const std::int64_t count = noise.defined() ? noise.size(0) : a.count;
   writer.check_count(count);
   const std::int64_t classes = flow.items().classes();
-  const std::int64_t columns =
-      arguments.label.empty() && classes > 0 && classes <= 20 ? std::min(classes, count) : 0;
-  const flow::Given given = given_of(arguments, model, count, std::max(columns, classes));
-  if (classes > 0 && given.labels.eq(classes).all().item<bool>() && options.guidance.scale != 1) {
-    arguments.said.refuse({"--guidance"}, "--label CLASS", "samples of no class");
-  }
-  if (noise.defined() && !solve::is_stochastic(options.solver.solver)) {
-    arguments.said.refuse({"--seed"}, "a solver that draws noise besides that of --noise",
-                          solver_text(model, options));
-  }
-  const solve::Start start = start_of(arguments, model, noise, given.labels);
+  const std::int64_t columns = columns_of(a, classes, count);
+  const flow::Given given = given_of(a, model, count, std::max(columns, classes));
+  refuse_idle_flags(a, model, options, given.labels);
+  const solve::Start start = start_of(a, model, noise, given.labels);
+  return {.arguments = std::move(a),
+          .model = std::move(model),
+          .writer = writer,
+          .options = options,
+          .columns = columns,
+          .given = given,
+          .start = start};
+}
 
+nlohmann::ordered_json tell(const Globals& globals, const Sampling& s, std::int64_t made,
+                            std::int64_t nfe, double rate) {
+  const std::int64_t count = s.count();
+  const std::string solver = solver_text(s.model, s.options);
+  const std::string& out = s.arguments.out;
+  if (made < count) {
+    say(globals, fmt::format("stopped by a signal after {} of {} samples", made, count));
+  }
+  say(globals, fmt::format("{} samples, {}, {} evaluations each: {}", report::grouped(made), solver,
+                           nfe, out));
+  return {{"out", out},
+          {"count", made},
+          {"requested", count},
+          {"outcome", made < count ? "interrupted" : "finished"},
+          {"nfe", nfe},
+          {"solver", solver},
+          {"guidance", s.options.guidance.scale},
+          {"seed", s.arguments.seed},
+          {of_pictures(*s.model.flow) ? "images_per_second" : "rows_per_second", rate}};
+}
+
+nlohmann::ordered_json run_sampling(const Globals& globals, const SampleArguments& arguments) {
+  const Sampling s = prepare(arguments);
+  const flow::Flow& flow = *s.model.flow;
+  const std::string& trajectory = s.arguments.trajectory;
   const InterruptGuard guard;
-  report::ProgressBar bar(count, 0, of_pictures(flow) ? "img" : "rows", globals.quiet);
-  TrajectoryRecorder recorder(arguments.trajectory.empty() ? 0 : 4);
+  report::ProgressBar bar(s.count(), 0, of_pictures(flow) ? "img" : "rows", globals.quiet);
+  TrajectoryRecorder recorder(trajectory.empty() ? 0 : 4);
   const auto made = solve::generate(
-      flow, start, given, options, [&](std::int64_t done) { bar.update(done, ""); },
+      flow, s.start, s.given, s.options, [&](std::int64_t done) { bar.update(done, ""); },
       recorder.observer());
   bar.finish();
   if (made.items.size(0) == 0) {
     throw stopped_error("at least one batch of samples", "before the first was done");
   }
-  writer.write(made.items, columns);
-  if (!arguments.trajectory.empty()) {
-    recorder.write(arguments.trajectory, made.items, flow.items());
-  }
-  const std::int64_t made_count = made.items.size(0);
-  if (made_count < count) {
-    say(globals, fmt::format("stopped by a signal after {} of {} samples", made_count, count));
-  }
-  say(globals, fmt::format("{} samples, {}, {} evaluations each: {}", report::grouped(made_count),
-                           solver_text(model, options), made.nfe, arguments.out));
-  return {{"out", arguments.out},
-          {"count", made_count},
-          {"requested", count},
-          {"outcome", made_count < count ? "interrupted" : "finished"},
-          {"nfe", made.nfe},
-          {"solver", solver_text(model, options)},
-          {"guidance", options.guidance.scale},
-          {"seed", arguments.seed},
-          {of_pictures(flow) ? "images_per_second" : "rows_per_second", bar.rate()}};
+  s.writer.write(made.items, s.columns);
+  if (!trajectory.empty()) recorder.write(trajectory, made.items, flow.items());
+  return tell(globals, s, made.items.size(0), made.nfe, bar.rate());
 }
 
 }  // namespace

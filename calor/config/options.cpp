@@ -111,7 +111,21 @@ std::optional<Value> scalar(const toml::node& node) {
   return std::nullopt;
 }
 
+// The parser takes a level of the stack for each part of a key, however many there are.
+void check_keys(std::string_view text, const std::string& origin) {
+  constexpr std::int64_t most_points = 1000;
+  std::int64_t points = 0;  // since something that no key goes over
+  for (const char c : text) {
+    if (std::string_view("\n=,[]{}").find(c) != std::string_view::npos) points = 0;
+    if (c == '.' && ++points > most_points) {
+      throw usage_error("keys of a few parts, section.name", origin + ": one of more than 1,000",
+                        "correct that line");
+    }
+  }
+}
+
 toml::table parse_toml(std::string_view text, const std::string& origin) {
+  check_keys(text, origin);
   try {
     return toml::parse(text, origin);
   } catch (const toml::parse_error& error) {
@@ -318,10 +332,12 @@ void Options::assign(std::string_view key_equals_value, const std::string& origi
   if (const auto point = text.find('.'); point == text.find_first_not_of("+-")) {
     if (point != std::string::npos && point <= 1) written.insert(point, "0");
   }
-  // Bare words are texts: path.kind=heat needs no quotation marks, and data.source=2024 is a folder.
+  // Bare words are texts: path.kind=heat needs no quotation marks, and data.source=2024 is a
+  // folder.
   const Option* option = find(key);
   const bool quoted = text.starts_with('"') || text.starts_with('\'');
   if (option != nullptr && option->type == "text" && !quoted) return set(key, text, origin);
+  check_keys(text, origin);
   toml::table table;
   try {
     table = toml::parse("value = " + written);

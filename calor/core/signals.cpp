@@ -29,6 +29,13 @@ void on_closed_pipe(int /*number*/) {
   signals_seen.compare_exchange_strong(none, 1);
 }
 
+// nohup ignores SIGHUP, so that the work outlives its terminal. SIGINT is listened to all the same:
+// a script's shell ignores it for what runs in the background, which only means that Ctrl-C is not
+// for it; `kill -INT` still is.
+bool stays_ignored(int number, const struct sigaction& before) {
+  return number == SIGHUP && before.sa_handler == SIG_IGN;
+}
+
 }  // namespace
 
 InterruptGuard::InterruptGuard() {
@@ -36,7 +43,10 @@ InterruptGuard::InterruptGuard() {
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
-  for (std::size_t i = 0; i < asking.size(); ++i) sigaction(asking[i], &action, &previous[i]);
+  for (std::size_t i = 0; i < asking.size(); ++i) {
+    sigaction(asking[i], nullptr, &previous[i]);
+    if (!stays_ignored(asking[i], previous[i])) sigaction(asking[i], &action, nullptr);
+  }
   action.sa_handler = on_closed_pipe;
   sigaction(SIGPIPE, &action, &previous_pipe);
 }

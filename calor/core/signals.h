@@ -1,5 +1,6 @@
 // Polite interruption: the first SIGINT, SIGTERM or SIGHUP asks long work to stop at its next safe
-// point, the second ends the process. A closed pipe (`calor train 2>&1 | head`) asks for it, too.
+// point, the second ends the process. A closed pipe (`calor train 2>&1 | head`) asks for it, too; a
+// SIGHUP that was ignored from the start (nohup) does not.
 #pragma once
 
 #include <string>

@@ -1,11 +1,14 @@
 #include "calor/core/workers.h"
 
+#include <fmt/format.h>
+
 #include <condition_variable>
 #include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
 
+#include "calor/core/error.h"
 #include "calor/core/one_thread.h"
 
 namespace calor {
@@ -17,7 +20,35 @@ struct Workers::State {
   std::int64_t count = 0, next = 0, unfinished = 0;
   std::vector<std::exception_ptr> errors;
   bool stop = false;
-  std::vector<std::thread> threads;
+  std::vector<std::thread> threads;  // last, so that threads see complete members
+
+  explicit State(int wanted) {
+    try {
+      for (int i = 0; i < wanted; ++i) threads.emplace_back([this] { serve(); });
+    } catch (const std::exception& error) {
+      const std::size_t started = threads.size();
+      shut_down();  // those that could be started
+      throw Error(fmt::format("{} threads that compute side by side", wanted),
+                  fmt::format("{} could be started: {}", started, error.what()),
+                  "give fewer --threads, or --workers where a command has them, or raise the limit "
+                  "on threads or memory");
+    }
+  }
+  ~State() { shut_down(); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  State(State&&) = delete;
+  State& operator=(State&&) = delete;
+
+  void shut_down() {
+    {
+      const std::lock_guard lock(mutex);
+      stop = true;
+    }
+    changed.notify_all();
+    for (std::thread& thread : threads) thread.join();
+    threads.clear();
+  }
 
   // Holds the lock but while it works.
   void serve() {
@@ -40,20 +71,9 @@ struct Workers::State {
   }
 };
 
-Workers::Workers(int threads) : state_(std::make_unique<State>()) {
-  for (int i = 0; i < threads; ++i) {
-    state_->threads.emplace_back([state = state_.get()] { state->serve(); });
-  }
-}
+Workers::Workers(int threads) : state_(std::make_unique<State>(threads)) {}
 
-Workers::~Workers() {
-  {
-    const std::lock_guard lock(state_->mutex);
-    state_->stop = true;
-  }
-  state_->changed.notify_all();
-  for (std::thread& thread : state_->threads) thread.join();
-}
+Workers::~Workers() = default;
 
 void Workers::run(std::int64_t count, const std::function<void(std::int64_t)>& work) {
   const OneThread one;  // the workers take this number

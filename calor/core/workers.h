@@ -13,6 +13,7 @@ namespace calor {
 
 class Workers {
  public:
+  // Error where so many threads cannot be started.
   explicit Workers(int threads);
   ~Workers();
   Workers(const Workers&) = delete;

@@ -12,6 +12,7 @@
 
 #include "calor/core/error.h"
 #include "calor/io/cifar.h"
+#include "calor/io/ending.h"
 #include "calor/io/idx.h"
 #include "calor/io/npy.h"
 
@@ -151,7 +152,7 @@ ArraySet read_cifar_set(const fs::path& path, bool use_labels) {
 
 ArraySet read_numpy_set(const fs::path& path, bool use_labels) {
   const std::string file = path.string();
-  if (path.extension() == ".npy") {
+  if (io::ending_of(path) == ".npy") {
     return {.pictures = as_pictures(io::read_npy(path), file), .labels = {}, .class_names = {}};
   }
   const std::map<std::string, at::Tensor> arrays = io::read_npz(path);

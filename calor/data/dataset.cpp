@@ -6,7 +6,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cstddef>
 #include <cstring>
 #include <span>
 #include <utility>
@@ -14,13 +13,10 @@
 #include "calor/core/error.h"
 #include "calor/core/random.h"
 #include "calor/io/atomic_file.h"
+#include "calor/io/bytes.h"
 
 namespace calor::data {
 namespace {
-
-std::span<const std::byte> bytes_of(const at::Tensor& tensor) {
-  return {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()};
-}
 
 class TensorDataset final : public ImageDataset {
  public:
@@ -37,8 +33,8 @@ class TensorDataset final : public ImageDataset {
 
   std::string fingerprint() const override {
     std::string parts = fmt::format("{} {} {}", fmt::join(pictures_.sizes(), "x"),
-                                    io::checksum(bytes_of(pictures_)),
-                                    labels_.defined() ? io::checksum(bytes_of(labels_)) : "-");
+                                    io::checksum(io::bytes_of(pictures_)),
+                                    labels_.defined() ? io::checksum(io::bytes_of(labels_)) : "-");
     for (const std::string& name : spec_.class_names) parts += '\n' + name;
     return io::checksum(std::as_bytes(std::span(parts)));
   }

@@ -17,6 +17,7 @@
 #include "calor/data/robomimic.h"
 #include "calor/io/archive.h"
 #include "calor/io/bytes.h"
+#include "calor/io/ending.h"
 #include "calor/io/zarr.h"
 
 namespace calor::data {
@@ -199,7 +200,7 @@ bool holds_demonstrations(const fs::path& path) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) return false;
   if (io::is_zarr(path) || is_hdf5_name(path)) return true;
-  if (path.extension() != ".npz" || !fs::is_regular_file(path, ignored)) return false;
+  if (io::ending_of(path) != ".npz" || !fs::is_regular_file(path, ignored)) return false;
   const auto members = io::member_names(path);
   return std::ranges::find(members, std::string(episode_ends_name) + ".npy") != members.end();
 }

@@ -12,6 +12,7 @@
 #include <exception>
 #include <map>
 #include <mutex>
+#include <numeric>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -96,6 +97,14 @@ Batch make_batch(const Dataset& set, const LoaderOptions& options, std::int64_t 
   check(set, options);
   EpochOrder order(set.size(), options.seed);
   return assemble(set, options, order, step);
+}
+
+Batch batch_of(const Dataset& set, std::int64_t first, std::int64_t count) {
+  Batch batch;
+  batch.indices.resize(static_cast<std::size_t>(count));
+  std::iota(batch.indices.begin(), batch.indices.end(), first);
+  set.fill(batch, first, /*seed=*/0, /*flip=*/false);
+  return batch;
 }
 
 struct Loader::State {

@@ -25,6 +25,10 @@ struct LoaderOptions {
 // The batch of a step, made on the calling thread: what the Loader must deliver.
 Batch make_batch(const Dataset& set, const LoaderOptions& options, std::int64_t step);
 
+// The items `first` ... `first` + count - 1 of a set, in order and not mirrored; what is random
+// about an item follows its number.
+Batch batch_of(const Dataset& set, std::int64_t first, std::int64_t count);
+
 class Loader {
  public:
   Loader(std::shared_ptr<const Dataset> set, LoaderOptions options);

@@ -16,6 +16,7 @@
 #include "calor/data/picture_archive.h"
 #include "calor/data/transform.h"
 #include "calor/io/archive.h"
+#include "calor/io/ending.h"
 #include "calor/io/picture.h"
 
 namespace calor::data {
@@ -84,8 +85,9 @@ bool is_idx_name(const fs::path& path) {
 }
 
 ArraySet read_array(const fs::path& path, bool labels) {
-  if (path.extension() == ".npy" || path.extension() == ".npz") return read_numpy_set(path, labels);
-  if (path.extension() == ".bin") return read_cifar_set(path, labels);
+  const std::string ending = io::ending_of(path);
+  if (ending == ".npy" || ending == ".npz") return read_numpy_set(path, labels);
+  if (ending == ".bin") return read_cifar_set(path, labels);
   if (is_idx_name(path)) return read_idx_set(path, labels);
   throw unknown_file(path);
 }
@@ -141,10 +143,10 @@ void DataOptions::declare(config::Options& options) {
       "laid out as square as can be; 0: the plane itself.");
   options.add("data.dark_is_mass", dark_is_mass,
               "picture:FILE: whether dark pixels have mass (else bright ones).");
-  options.add(
-      "data.validation", validation, {0, 0.9}, "share",
-      "Table: rows, or demonstrations: episodes, held out while training; the weights that do best "
-      "on them are kept.");
+  options.add("data.validation", validation, {0, 0.9}, "share",
+              "Rows of a table, episodes of demonstrations, or pictures of each class of a "
+              "classifier, held out while training; the weights that do best on them are kept. "
+              "Flows of pictures and of points hold nothing out.");
   options.add("data.test", test, {0, 0.9}, "share",
               "Table: rows held out altogether, for calor score and evaluate.");
   options.add("data.copies", copies, {0, 1000}, "",

@@ -10,6 +10,7 @@
 
 #include "calor/core/error.h"
 #include "calor/io/bytes.h"
+#include "calor/io/ending.h"
 #include "calor/io/hdf5.h"
 
 namespace calor::data {
@@ -181,7 +182,8 @@ class RobomimicStore final : public DemonstrationStore {
 }  // namespace
 
 bool is_hdf5_name(const fs::path& path) {
-  return path.extension() == ".hdf5" || path.extension() == ".h5";
+  const std::string ending = io::ending_of(path);
+  return ending == ".hdf5" || ending == ".h5";
 }
 
 std::unique_ptr<DemonstrationStore> open_robomimic(const fs::path& path) {

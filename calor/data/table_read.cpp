@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cmath>
 #include <map>
 #include <set>
@@ -14,20 +13,13 @@
 #include "calor/data/table.h"
 #include "calor/data/table_columns.h"
 #include "calor/io/bytes.h"
+#include "calor/io/ending.h"
 #include "calor/io/npy.h"
 
 namespace calor::data {
 namespace {
 
 namespace fs = std::filesystem;
-
-// In small letters.
-std::string ending_of(const fs::path& path) {
-  std::string ending = path.extension().string();
-  std::ranges::transform(ending, ending.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return ending;
-}
 
 const ColumnDeclaration* find_declaration(const std::vector<ColumnDeclaration>& declarations,
                                           std::string_view name) {
@@ -97,7 +89,7 @@ Table read_csv_table(const fs::path& path, const TableOptions& options,
 }
 
 at::Tensor read_array(const fs::path& path) {
-  if (ending_of(path) == ".npy") return io::read_npy(path);
+  if (io::ending_of(path) == ".npy") return io::read_npy(path);
   const std::map<std::string, at::Tensor> arrays = io::read_npz(path);
   for (const char* key : {"x", "arr_0"}) {
     const auto found = arrays.find(key);
@@ -160,12 +152,12 @@ Table read_array_table(const fs::path& path, const TableOptions& options,
 
 bool is_table_name(const fs::path& path) {
   static constexpr std::array endings{".csv", ".data", ".txt", ".tsv", ".npy", ".npz"};
-  return std::ranges::count(endings, ending_of(path)) > 0;
+  return std::ranges::count(endings, io::ending_of(path)) > 0;
 }
 
 Table read_table(const fs::path& path, const TableOptions& options) {
   const std::vector<ColumnDeclaration> declarations = parse_declarations(options.columns);
-  const std::string ending = ending_of(path);
+  const std::string ending = io::ending_of(path);
   const bool is_array = ending == ".npy" || ending == ".npz";
   return is_array ? read_array_table(path, options, declarations)
                   : read_csv_table(path, options, declarations);

@@ -13,6 +13,7 @@
 #include "calor/data/plane.h"
 #include "calor/io/atomic_file.h"
 #include "calor/io/bytes.h"
+#include "calor/io/ending.h"
 #include "calor/io/npy.h"
 
 namespace calor::data {
@@ -37,11 +38,12 @@ bool is_point_set(const std::string& source) {
 bool holds_table(const fs::path& path) {
   std::error_code ignored;
   if (!is_table_name(path) || !fs::is_regular_file(path, ignored)) return false;
-  if (path.extension() == ".npy") return io::read_npy(path).dim() <= 2;
-  if (path.extension() != ".npz") return true;
-  const auto arrays = io::read_npz(path);
-  return std::ranges::any_of(arrays, [](const auto& entry) {
-    return (entry.first == "x" || entry.first == "arr_0") && entry.second.dim() <= 2;
+  const std::string ending = io::ending_of(path);
+  if (ending == ".npy") return io::read_npy_shape(path).size() <= 2;
+  if (ending != ".npz") return true;
+  const auto shapes = io::read_npz_shapes(path);
+  return std::ranges::any_of(shapes, [](const auto& entry) {
+    return (entry.first == "x" || entry.first == "arr_0") && entry.second.size() <= 2;
   });
 }
 
@@ -171,6 +173,38 @@ TrainingData open_windows(const DataOptions& options) {
   return data;
 }
 
+const char* text_of(SourceKind kind) {
+  switch (kind) {
+    case SourceKind::points:
+      return "points";
+    case SourceKind::table:
+      return "a table";
+    case SourceKind::demonstrations:
+      return "demonstrations";
+    case SourceKind::pictures:
+      break;
+  }
+  return "pictures";
+}
+
+// Nobody shall believe items to be held out that are trained on. The default of data.validation
+// stands in every configuration, so it promises nothing.
+void require_used_shares(const DataOptions& options, SourceKind kind) {
+  const bool table = kind == SourceKind::table;
+  const bool validates = table || kind == SourceKind::demonstrations;
+  const auto require = [&](bool holds, const char* key, double share) {
+    require_usage(holds, fmt::format("a source that {} holds something out of", key),
+                  fmt::format("{} = {} for data.source = \"{}\": {}", key, share, options.source,
+                              text_of(kind)),
+                  kind == SourceKind::points
+                      ? "leave it out: calor draws fresh points to measure with"
+                      : "leave it out, and keep what is to be held out in a place of its own");
+  };
+  const bool said = options.validation != DataOptions{}.validation && options.validation != 0;
+  require(validates || !said, "data.validation", options.validation);
+  require(table || options.test == 0, "data.test", options.test);
+}
+
 }  // namespace
 
 SourceKind source_kind(const DataOptions& options) {
@@ -189,12 +223,10 @@ TrainingData open_training_data(const DataOptions& options) {
   const SourceKind kind = source_kind(options);
   if (options.dequantise_pictures && kind != SourceKind::pictures) {
     throw usage_error("pictures for data.dequantise_pictures = true",
-                      fmt::format("data.source = \"{}\": {}", options.source,
-                                  kind == SourceKind::points  ? "points"
-                                  : kind == SourceKind::table ? "a table"
-                                                              : "demonstrations"),
+                      fmt::format("data.source = \"{}\": {}", options.source, text_of(kind)),
                       "leave it out; data.dequantise is the setting of tables");
   }
+  require_used_shares(options, kind);
   switch (kind) {
     case SourceKind::points:
       return open_points(options);

@@ -11,6 +11,7 @@
 
 #include "calor/core/error.h"
 #include "calor/core/signals.h"
+#include "calor/data/loader.h"
 #include "calor/distill/lessons.h"
 #include "calor/io/atomic_file.h"
 #include "calor/io/bytes.h"
@@ -134,16 +135,12 @@ class StraightFlow {
 // The conditions [count, c] of a set's items, in turn.
 at::Tensor conditions_in_turn(const data::Dataset& set, std::int64_t count) {
   constexpr std::int64_t at_once = 4096;
+  const std::int64_t own = std::min(count, set.size());
   std::vector<at::Tensor> parts;
-  for (std::int64_t first = 0; first < count; first += at_once) {
-    data::Batch batch;
-    for (std::int64_t i = first; i < std::min(first + at_once, count); ++i) {
-      batch.indices.push_back(i % set.size());
-    }
-    set.fill(batch, first, 0, false);
-    parts.push_back(batch.condition);
+  for (std::int64_t first = 0; first < own; first += at_once) {
+    parts.push_back(data::batch_of(set, first, std::min(at_once, own - first)).condition);
   }
-  return at::cat(parts);
+  return at::cat(parts).index_select(0, at::arange(count, at::kLong).remainder(own));
 }
 
 }  // namespace

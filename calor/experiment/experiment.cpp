@@ -205,7 +205,11 @@ std::map<std::string, std::string> read_skipped(Section& section, const Experime
     if (factor == experiment.factors.end()) {
       section.complain(key, "names of factors with the level to leave out", "another name");
     }
-    levels[key] = section.texts(key, true).front();
+    const auto texts = section.texts(key, true);
+    if (texts.size() != 1) {
+      section.complain(key, "one level", fmt::format("a list of {}", texts.size()));
+    }
+    levels[key] = texts.front();
     if (std::ranges::find(factor->levels, levels[key]) == factor->levels.end()) {
       section.complain(key, "one of the factor's levels", fmt::format("'{}'", levels[key]));
     }

@@ -20,10 +20,12 @@ void ModelOptions::declare(config::Options& options) {
 
 void GuidanceOptions::declare(config::Options& options) {
   options.add("sample.guidance", scale, {-100, 100}, "", "guidance scale; 1: none").run_only = true;
-  options.add("sample.guidance_lo", lo, {0, 1}, "t", "guidance acts after this time, in a chain the whole chain's").run_only =
-      true;
-  options.add("sample.guidance_hi", hi, {0, 1}, "t", "guidance acts before this time, likewise").run_only =
-      true;
+  options
+      .add("sample.guidance_lo", lo, {0, 1}, "t",
+           "guidance acts after this time, in a chain the whole chain's")
+      .run_only = true;
+  options.add("sample.guidance_hi", hi, {0, 1}, "t", "guidance acts before this time, likewise")
+      .run_only = true;
 }
 
 ModelOptions ModelOptions::of_stage(std::size_t index) const {

@@ -49,7 +49,8 @@ struct StageOptions {
 };
 
 // The steps of the chain, data to noise, the last one free. UsageError where a step is not
-// positive, those of a chain that is no student shrink towards noise, or there is not one width and depth for each stage.
+// positive, those of a chain that is no student shrink towards noise, or there is not one width and
+// depth for each stage.
 std::vector<path::StageStep> stage_steps(const StageOptions& options);
 
 }  // namespace calor::flow

@@ -6,13 +6,14 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <exception>
+#include <limits>
 #include <memory>
 
 #include "calor/core/error.h"
 #include "calor/io/atomic_file.h"
 #include "calor/io/bytes.h"
+#include "calor/io/ending.h"
 #include "calor/io/file.h"
 #include "calor/io/gzip.h"
 
@@ -97,21 +98,7 @@ class Reader {
   // Sizes that an archive declares are hints: memory grows with the bytes that really come.
   void read(struct archive_entry* entry, std::vector<std::byte>& bytes) {
     bytes.clear();
-    for (;;) {
-      const void* block = nullptr;
-      std::size_t length = 0;
-      la_int64_t offset = 0;
-      const int status = archive_read_data_block(archive_.get(), &block, &length, &offset);
-      if (status == ARCHIVE_EOF) break;
-      check(status);
-      if (static_cast<std::uint64_t>(offset) != bytes.size()) {
-        refuse("members without holes", "a sparse file: " + printable(name_of(entry)));
-      }
-      if (length > max_ - bytes.size()) {
-        refuse(fmt::format("members of at most {} bytes", max_), printable(name_of(entry)));
-      }
-      const auto* first = static_cast<const std::byte*>(block);
-      bytes.insert(bytes.end(), first, first + length);
+    while (append_block(entry, bytes)) {
     }
     if (archive_entry_size_is_set(entry) != 0 &&
         static_cast<std::uint64_t>(archive_entry_size(entry)) != bytes.size()) {
@@ -120,7 +107,41 @@ class Reader {
     }
   }
 
+  // The first bytes of a member, or all of them. What follows is passed over by next().
+  void read_start(struct archive_entry* entry, std::vector<std::byte>& bytes, std::size_t most) {
+    bytes.clear();
+    while (bytes.size() < most && append_block(entry, bytes)) {
+    }
+    bytes.resize(std::min(bytes.size(), most));
+  }
+
+  std::uint64_t size_of(struct archive_entry* entry) const {
+    if (archive_entry_size_is_set(entry) == 0) {
+      refuse("members that say their size", printable(name_of(entry)));
+    }
+    return static_cast<std::uint64_t>(archive_entry_size(entry));
+  }
+
  private:
+  // False at the member's end.
+  bool append_block(struct archive_entry* entry, std::vector<std::byte>& bytes) {
+    const void* block = nullptr;
+    std::size_t length = 0;
+    la_int64_t offset = 0;
+    const int status = archive_read_data_block(archive_.get(), &block, &length, &offset);
+    if (status == ARCHIVE_EOF) return false;
+    check(status);
+    if (static_cast<std::uint64_t>(offset) != bytes.size()) {
+      refuse("members without holes", "a sparse file: " + printable(name_of(entry)));
+    }
+    if (length > max_ - bytes.size()) {
+      refuse(fmt::format("members of at most {} bytes", max_), printable(name_of(entry)));
+    }
+    const auto* first = static_cast<const std::byte*>(block);
+    bytes.insert(bytes.end(), first, first + length);
+    return true;
+  }
+
   [[noreturn]] void refuse(const std::string& expected, const std::string& found) const {
     throw Error(expected, name_ + ": " + found,
                 "download or pack the archive again (tar, tar.gz, tar.xz, tar.zst or zip)");
@@ -183,6 +204,18 @@ void for_each_member(
   }
 }
 
+void for_each_member_start(const std::filesystem::path& archive, std::size_t most,
+                           const VisitStart& visit) {
+  // `most` is the limit here.
+  Reader reader(archive, std::numeric_limits<std::uint64_t>::max());
+  std::vector<std::byte> start;
+  while (struct archive_entry* entry = reader.next()) {
+    const std::string name = reader.name_of(entry);
+    reader.read_start(entry, start, most);
+    visit(name, start, reader.size_of(entry));
+  }
+}
+
 std::vector<std::string> member_names(const std::filesystem::path& archive) {
   Reader reader(archive, 0);
   std::vector<std::string> names;
@@ -191,9 +224,7 @@ std::vector<std::string> member_names(const std::filesystem::path& archive) {
 }
 
 bool is_archive_name(const std::filesystem::path& path) {
-  std::string name = path.filename().string();
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string name = name_in_small_letters(path);
   constexpr std::array<std::string_view, 6> endings{".tar",    ".tar.gz",  ".tgz",
                                                     ".tar.xz", ".tar.zst", ".zip"};
   return std::any_of(endings.begin(), endings.end(),

@@ -19,6 +19,13 @@ void for_each_member(
     const std::function<void(const std::string& name, std::span<const std::byte> bytes)>& visit,
     std::uint64_t max_member_bytes = std::uint64_t{1} << 32);
 
+// Calls `visit` for each regular file with its first bytes, `most` of them where it is as long, and
+// its whole size. The rest is not unpacked where the format allows it, hence not checked.
+using VisitStart = std::function<void(const std::string& name, std::span<const std::byte> start,
+                                      std::uint64_t size)>;
+void for_each_member_start(const std::filesystem::path& archive, std::size_t most,
+                           const VisitStart& visit);
+
 // The names of an archive's regular files, in archive order, without reading them where the format
 // allows it. Errors as above.
 std::vector<std::string> member_names(const std::filesystem::path& archive);

@@ -48,7 +48,7 @@ class File {
 // Calls the disk hook of atomic_file.h, if there is one.
 void before_disk_change(const char* call);
 
-// Throws the Error of a failed system call: "cannot <what> <path>: <reason>".
+// Throws the Error of a failed system call: expected "to <what> <path>", found "<path>: <reason>".
 [[noreturn]] void throw_system_error(std::string_view what, const std::filesystem::path& path,
                                      int error_number);
 

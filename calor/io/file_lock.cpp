@@ -20,7 +20,15 @@ std::optional<FileLock> FileLock::try_lock(const std::filesystem::path& file, Ki
                 "choose another folder, or repair its permissions");
   }
   FileLock lock(descriptor);
-  if (flock(descriptor, (kind == Kind::shared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) return {};
+  const int wanted = (kind == Kind::shared ? LOCK_SH : LOCK_EX) | LOCK_NB;
+  while (flock(descriptor, wanted) != 0) {
+    if (errno == EINTR) continue;
+    if (errno == EWOULDBLOCK) return {};
+    throw Error("a file system whose files can be locked",
+                fmt::format("{}: {}", file.string(), system_error_text(errno)),
+                "choose a folder on another disk; network and container file systems may have no "
+                "locks");
+  }
   return lock;
 }
 

@@ -12,7 +12,8 @@ class FileLock {
  public:
   enum class Kind { exclusive, shared };
 
-  // Nothing where another process holds what this needs. Error where the file cannot be made.
+  // Nothing where another process holds what this needs. Error where the file cannot be made, or
+  // cannot be locked at all, as on some file systems.
   static std::optional<FileLock> try_lock(const std::filesystem::path& file, Kind kind);
 
   FileLock(FileLock&& other) noexcept;

@@ -48,6 +48,29 @@ std::string npy_start(const at::Tensor& array) {
   return start + literal;
 }
 
+NpyHeader read_header(const File& file) {
+  const std::uint64_t size = file.size();
+  std::vector<std::byte> start(std::min<std::uint64_t>(npy_max_header, size));
+  file.read_exactly(0, start);
+  return parse_npy_header(start, size, file.path().string());
+}
+
+// What an array of an .npz file is called: its member's name without .npy. `where` names it in
+// errors.
+std::string key_of(const std::string& member, const std::string& where) {
+  if (!member.ends_with(".npy")) {
+    throw Error("only .npy arrays in an .npz file", where, "save it again with numpy.savez");
+  }
+  return member.substr(0, member.size() - 4);
+}
+
+template <class Value>
+void put_once(std::map<std::string, Value>& arrays, const std::string& key, Value value,
+              const std::string& where) {
+  if (arrays.emplace(key, std::move(value)).second) return;
+  throw Error("each array once", where + " twice", "save it again with numpy.savez");
+}
+
 }  // namespace
 
 at::Tensor parse_npy(std::span<const std::byte> bytes, const std::string& name_for_errors) {
@@ -60,10 +83,7 @@ at::Tensor parse_npy(std::span<const std::byte> bytes, const std::string& name_f
 
 at::Tensor read_npy(const std::filesystem::path& path) {
   const File file = File::open_to_read(path);
-  const std::uint64_t size = file.size();
-  std::vector<std::byte> start(std::min<std::uint64_t>(npy_max_header, size));
-  file.read_exactly(0, start);
-  const NpyHeader header = parse_npy_header(start, size, path.string());
+  const NpyHeader header = read_header(file);
   const at::Tensor stored = allocate(stored_shape(header), header.type, path.string());
   file.read_exactly(header.data_offset, writable_bytes(stored));
   return finish(stored, header, path.string());
@@ -73,15 +93,27 @@ std::map<std::string, at::Tensor> read_npz(const std::filesystem::path& path) {
   std::map<std::string, at::Tensor> arrays;
   for_each_member(path, [&](const std::string& name, std::span<const std::byte> bytes) {
     const std::string where = path.string() + ": " + printable(name);
-    if (!name.ends_with(".npy")) {
-      throw Error("only .npy arrays in an .npz file", where, "save it again with numpy.savez");
-    }
-    const std::string key = name.substr(0, name.size() - 4);
-    if (!arrays.emplace(key, parse_npy(bytes, where)).second) {
-      throw Error("each array once", where + " twice", "save it again with numpy.savez");
-    }
+    const std::string key = key_of(name, where);
+    put_once(arrays, key, parse_npy(bytes, where), where);
   });
   return arrays;
+}
+
+std::vector<std::int64_t> read_npy_shape(const std::filesystem::path& path) {
+  return read_header(File::open_to_read(path)).shape;
+}
+
+std::map<std::string, std::vector<std::int64_t>> read_npz_shapes(
+    const std::filesystem::path& path) {
+  std::map<std::string, std::vector<std::int64_t>> shapes;
+  for_each_member_start(
+      path, npy_max_header,
+      [&](const std::string& name, std::span<const std::byte> start, std::uint64_t size) {
+        const std::string where = path.string() + ": " + printable(name);
+        const std::string key = key_of(name, where);
+        put_once(shapes, key, parse_npy_header(start, size, where).shape, where);
+      });
+  return shapes;
 }
 
 void write_npy(const std::filesystem::path& path, const at::Tensor& array) {

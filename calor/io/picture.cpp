@@ -3,12 +3,10 @@
 #include <fmt/format.h>
 #include <png.h>
 
-#include <algorithm>
-#include <cctype>
-
 #include "calor/core/error.h"
 #include "calor/io/atomic_file.h"
 #include "calor/io/bytes.h"
+#include "calor/io/ending.h"
 #include "calor/io/picture_pixels.h"
 
 namespace calor::io {
@@ -140,9 +138,7 @@ void write_png(const std::filesystem::path& path, const at::Tensor& picture) {
 }
 
 bool is_picture_name(const std::filesystem::path& path) {
-  std::string ending = path.extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string ending = ending_of(path);
   return ending == ".png" || ending == ".jpg" || ending == ".jpeg";
 }
 

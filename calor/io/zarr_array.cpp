@@ -3,9 +3,12 @@
 #include <ATen/ATen.h>
 #include <blosc.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <zlib.h>
 
 #include <charconv>
+#include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "calor/core/error.h"
@@ -31,9 +34,11 @@ std::vector<std::int64_t> sizes_of(const Json& json, const char* key, std::int64
   const Json& list = json.at(key);
   std::vector<std::int64_t> sizes;
   for (const Json& value : list) {
-    const auto size = value.get<std::int64_t>();
-    if (!value.is_number_integer() || size < least) throw std::invalid_argument(key);
-    sizes.push_back(size);
+    // In this order: what is no integer cannot always be made one.
+    if (!value.is_number_integer() || value.get<std::int64_t>() < least) {
+      throw std::invalid_argument(key);
+    }
+    sizes.push_back(value.get<std::int64_t>());
   }
   if (!list.is_array() || sizes.size() > most_dimensions) throw std::invalid_argument(key);
   return sizes;
@@ -44,14 +49,50 @@ ZarrPacking packing_of(const Json& compressor) {
   const auto id = compressor.at("id").get<std::string>();
   if (id == "blosc") return ZarrPacking::blosc;
   if (id == "zlib" || id == "gzip") return ZarrPacking::zlib;
-  throw std::invalid_argument("compressor " + id);
+  throw std::invalid_argument("compressor " + printable(id));
+}
+
+// Also 3.0; nothing where it has a fraction, or lies outside of int64.
+std::optional<std::int64_t> whole_number(const Json& number) {
+  constexpr auto largest = std::numeric_limits<std::int64_t>::max();
+  if (number.is_number_unsigned() && number.get<std::uint64_t>() > largest) return std::nullopt;
+  if (number.is_number_integer()) return number.get<std::int64_t>();
+  const auto value = number.get<double>();
+  if (value != std::floor(value) || std::abs(value) >= 0x1p63) return std::nullopt;
+  return static_cast<std::int64_t>(value);
+}
+
+bool holds(at::ScalarType type, std::int64_t number) {
+  if (type == at::kLong) return true;
+  if (type == at::kBool) return number == 0 || number == 1;
+  const bool is_unsigned = type == at::kByte;
+  const auto bits = 8 * c10::elementSize(type) - (is_unsigned ? 0 : 1);
+  const std::int64_t end = std::int64_t{1} << bits;
+  return number >= (is_unsigned ? 0 : -end) && number < end;
+}
+
+double largest_of(at::ScalarType type) {
+  if (type == at::kDouble) return std::numeric_limits<double>::max();
+  return type == at::kHalf ? 65504.0 : std::numeric_limits<float>::max();
+}
+
+// Nothing where an array of this type cannot hold the number.
+std::optional<c10::Scalar> as_fill(const Json& number, at::ScalarType type) {
+  if (at::isFloatingType(type)) {
+    const auto value = number.get<double>();
+    return std::abs(value) <= largest_of(type) ? std::optional<c10::Scalar>(value) : std::nullopt;
+  }
+  const auto value = whole_number(number);
+  return value && holds(type, *value) ? std::optional<c10::Scalar>(*value) : std::nullopt;
 }
 
 ZarrDescription describe(const std::string& name, const Json& json, const std::string& origin) {
-  if (json.at("zarr_format").get<int>() != 2) throw std::invalid_argument("zarr_format");
+  if (json.at("zarr_format") != 2) throw std::invalid_argument("zarr_format");
   if (json.at("order").get<std::string>() != "C") throw std::invalid_argument("order");
-  const Json filters = json.value("filters", Json());
-  if (!filters.is_null() && !filters.empty()) throw std::invalid_argument("filters");
+  // Never copied: a copy of what is nested deeply enough would exhaust the stack.
+  const auto filters = json.find("filters");
+  const bool filtered = filters != json.end() && !filters->is_null() && !filters->empty();
+  if (filtered) throw std::invalid_argument("filters");
   ZarrDescription out;
   out.array.name = name;
   out.array.type = npy_type(json.at("dtype").get<std::string>(), origin + ", array " + name);
@@ -62,8 +103,14 @@ ZarrDescription describe(const std::string& name, const Json& json, const std::s
   const auto separator = json.value("dimension_separator", std::string("."));
   if (separator != "." && separator != "/") throw std::invalid_argument("dimension_separator");
   out.separator = separator[0];
-  const Json fill = json.value("fill_value", Json());
-  if (fill.is_number()) out.fill = fill.get<double>();
+  const auto fill = json.find("fill_value");
+  if (fill == json.end() || !fill->is_number()) return out;
+  out.fill = as_fill(*fill, out.array.type);
+  if (!out.fill) {
+    refuse(fmt::format("a fill_value that an array of type {} can hold",
+                       c10::toString(out.array.type)),
+           name, origin, "fill_value " + fill->dump());
+  }
   return out;
 }
 
@@ -77,7 +124,7 @@ void check_sizes(const ZarrDescription& d, const std::string& origin) {
   }
 }
 
-// "3.0" -> {3, 0}; empty where it is no such name.
+// "3.0" -> {3, 0}; empty where it is no such name, or not the one way to write it ("03.0").
 std::vector<std::int64_t> numbers_of(const std::string& place, char separator) {
   std::vector<std::int64_t> numbers;
   const char* at = place.data();
@@ -87,9 +134,11 @@ std::vector<std::int64_t> numbers_of(const std::string& place, char separator) {
     const auto [next, error] = std::from_chars(at, end, number);
     if (error != std::errc() || number < 0 || (next < end && *next != separator)) return {};
     numbers.push_back(number);
+    if (next == end) break;
     at = next + 1;
   }
-  return numbers;
+  const auto written = fmt::format("{}", fmt::join(numbers, std::string_view(&separator, 1)));
+  return written == place ? numbers : std::vector<std::int64_t>();
 }
 
 bool unpack_blosc(std::span<const std::byte> packed, std::span<std::byte> chunk) {
@@ -145,10 +194,10 @@ ZarrDescription parse_zarray(const std::string& name, std::string_view json,
 }
 
 at::Tensor begin_array(const ZarrDescription& d, at::ScalarType type, const std::string& origin) {
-  const double fill = d.fill.value_or(0);
-  const bool fits = fill >= 0 && fill <= 255;
-  if (type != d.array.type && !fits) {
-    refuse("a fill value from 0 to 255", d.array.name, origin, fmt::format("{}", fill));
+  const c10::Scalar fill = d.fill.value_or(0);
+  const double value = fill.toDouble();
+  if (type != d.array.type && !(value >= 0 && value <= 255)) {
+    refuse("a fill value from 0 to 255", d.array.name, origin, fmt::format("{}", value));
   }
   at::Tensor array = allocate(d.array.shape, type, origin + ", array " + d.array.name);
   return array.fill_(fill);
@@ -157,7 +206,8 @@ at::Tensor begin_array(const ZarrDescription& d, at::ScalarType type, const std:
 std::int64_t chunk_count(const ZarrDescription& d) {
   std::int64_t count = 1;
   for (std::size_t k = 0; k < d.array.shape.size(); ++k) {
-    count *= (d.array.shape[k] + d.array.chunks[k] - 1) / d.array.chunks[k];
+    const std::int64_t size = d.array.shape[k], chunk = d.array.chunks[k];
+    count *= size / chunk + (size % chunk == 0 ? 0 : 1);
   }
   return count;
 }
@@ -170,8 +220,8 @@ void put_chunk(const ZarrDescription& d, const std::string& place,
   at::Tensor target = array;
   std::vector<std::int64_t> kept;
   // A scalar's only chunk is "0".
-  const bool scalar = shape.empty() && place == "0";
-  if (!scalar && numbers.size() != shape.size()) {
+  const bool right = shape.empty() ? place == "0" : numbers.size() == shape.size();
+  if (!right) {
     refuse("chunks named by their place", name, origin, "a file " + printable(place));
   }
   for (std::size_t k = 0; k < shape.size(); ++k) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Scalar.h>
 
 #include <optional>
 #include <span>
@@ -17,8 +18,8 @@ enum class ZarrPacking { none, blosc, zlib };
 struct ZarrDescription {
   ZarrArray array;
   ZarrPacking packing = ZarrPacking::none;
-  char separator = '.';             // between the numbers of a chunk's name
-  std::optional<double> fill = {};  // the value of chunks that are not there
+  char separator = '.';                  // between the numbers of a chunk's name
+  std::optional<c10::Scalar> fill = {};  // the value of chunks that are not there
 };
 
 // From the text of a .zarray. `origin` names the store in errors.

@@ -5,7 +5,7 @@
 namespace calor::objective {
 namespace {
 
-constexpr double least_noise = 1e-6;  // 1 - t where a velocity's denominators have no t_eps
+constexpr double least_noise = 1e-6;      // 1 - t where a velocity's denominators have no t_eps
 constexpr double kept_signal_min = 0.05;  // JiT's clip on A where a prediction is divided by it
 
 // [N] -> [N, 1, 1, 1].

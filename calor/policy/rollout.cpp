@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <mutex>
@@ -150,7 +151,7 @@ std::vector<Episode> roll_out(const std::shared_ptr<const Policy>& policy,
   std::vector<char> whole(episodes.size(), 0);
   std::mutex mutex;
   std::int64_t done = 0;
-  Workers workers(options.workers);
+  Workers workers(static_cast<int>(std::min<std::int64_t>(options.workers, options.episodes)));
   workers.run(options.episodes, [&](std::int64_t i) {
     if (interrupted()) return;
     const auto k = static_cast<std::size_t>(i);

@@ -252,8 +252,8 @@ Generated generate_stages(const flow::Flow& flow, std::size_t first, std::size_t
       const Solution solution =
           run_stage(flow.stage(n), flow.is_chain() ? 0 : begin, z, own,
                     solver_of_stage(flow, options.solver, n, steps[n]),
-                    options.guidance.in_stage(n, flow.size()),
-                    start == 0 ? observe : Observe{}, step_noise(flow, keys, n));
+                    options.guidance.in_stage(n, flow.size()), start == 0 ? observe : Observe{},
+                    step_noise(flow, keys, n));
       z = solution.sample;
       nfe += solution.nfe;
     }
@@ -372,9 +372,8 @@ Generated generate_within(const flow::Flow& flow, std::size_t stage, double from
   in_batches(states.size(0), options.batch, [&](std::int64_t start, std::int64_t count) {
     const at::Tensor z = states.narrow(0, start, count).to(flow.device(), at::kFloat);
     const flow::Given own = flow.stage(stage).encoded(given.narrow(start, count).to(flow.device()));
-    const Solution solution =
-        integrate_stage(flow.stage(stage), from, to, z, own, solver,
-                        options.guidance.in_stage(stage, flow.size()));
+    const Solution solution = integrate_stage(flow.stage(stage), from, to, z, own, solver,
+                                              options.guidance.in_stage(stage, flow.size()));
     parts.push_back(solution.sample.cpu());
     out.nfe = std::max(out.nfe, solution.nfe);
   });

@@ -156,7 +156,8 @@ std::string solver_name(Solver solver) { return config::name_of(solvers, solver)
 
 void check_solver(const path::SpectralPath& path, const SolverOptions& options) {
   const std::int64_t levels = path.levels();
-  const bool published = options.solver == Solver::paper_euler || options.solver == Solver::paper_heun;
+  const bool published =
+      options.solver == Solver::paper_euler || options.solver == Solver::paper_heun;
   require_usage(!published || path.exact_blur_term() > 0,
                 "a model on the heat path, with path.a above 0, for the solver " +
                     solver_name(options.solver),

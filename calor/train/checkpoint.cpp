@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string_view>
 #include <vector>
 
 #include "calor/core/error.h"
@@ -22,12 +23,24 @@ constexpr const char* weights_name = "weights.safetensors";
 constexpr const char* averages_name = "averages.safetensors";
 constexpr const char* best_name = "best.safetensors";
 constexpr const char* optimiser_name = "optimiser.safetensors";
+constexpr std::string_view aside_ending = ".damaged";
 
 fs::path folder_of(const fs::path& run) { return run / "checkpoints"; }
 
-bool is_checkpoint_name(const std::string& name) {
+// All as long, so that their order is that of the steps.
+std::string name_of(std::int64_t step) { return fmt::format("{:010}", step); }
+
+bool is_checkpoint_name(std::string_view name) {
   return name.size() == 10 &&
          std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// Whether something is a checkpoint that was set aside and that a run at this step has not come up
+// to.
+bool is_aside_after(std::int64_t step, std::string_view name) {
+  if (!name.ends_with(aside_ending)) return false;
+  name.remove_suffix(aside_ending.size());
+  return is_checkpoint_name(name) && name > name_of(step);
 }
 
 // Finished checkpoints, oldest first.
@@ -41,7 +54,7 @@ std::vector<fs::path> list_checkpoints(const fs::path& run) {
   return found;
 }
 
-void remove_old(const fs::path& run, std::int64_t keep) {
+void remove_old(const fs::path& run, std::int64_t step, std::int64_t keep) {
   std::error_code ignored;
   auto finished = list_checkpoints(run);
   while (static_cast<std::int64_t>(finished.size()) > keep) {
@@ -49,9 +62,9 @@ void remove_old(const fs::path& run, std::int64_t keep) {
     finished.erase(finished.begin());
   }
   for (const auto& entry : fs::directory_iterator(folder_of(run), ignored)) {
-    if (!is_checkpoint_name(entry.path().filename().string())) {
-      fs::remove_all(entry.path(), ignored);
-    }
+    const std::string name = entry.path().filename().string();
+    if (is_checkpoint_name(name) || is_aside_after(step, name)) continue;
+    fs::remove_all(entry.path(), ignored);
   }
 }
 
@@ -131,7 +144,7 @@ Checkpoint read_checkpoint(const fs::path& folder) {
 }  // namespace
 
 void save_checkpoint(const fs::path& run, const Checkpoint& c, std::int64_t keep) {
-  const std::string name = fmt::format("{:010}", c.progress.step);
+  const std::string name = name_of(c.progress.step);
   const fs::path final_folder = folder_of(run) / name;
   std::error_code ignored;
   if (fs::exists(final_folder / manifest_name, ignored)) return;  // nothing new since
@@ -147,7 +160,18 @@ void save_checkpoint(const fs::path& run, const Checkpoint& c, std::int64_t keep
     throw;
   }
   io::commit_folder(folder, final_folder);
-  remove_old(run, keep);
+  remove_old(run, c.progress.step, keep);
+}
+
+void set_aside_after(const fs::path& run, std::int64_t step) {
+  for (const fs::path& folder : list_checkpoints(run)) {
+    if (folder.filename().string() <= name_of(step)) continue;
+    fs::path aside = folder;
+    aside += aside_ending;
+    std::error_code ignored;
+    fs::remove_all(aside, ignored);
+    io::commit_folder(folder, aside);
+  }
 }
 
 std::optional<Checkpoint> load_newest_checkpoint(const fs::path& run, std::string& warnings) {

@@ -34,8 +34,8 @@ struct Checkpoint {
   Best best;
 };
 
-// RUN/checkpoints/00000200. Writes it, then removes all but the newest `keep` and any leftovers of
-// interrupted writes.
+// RUN/checkpoints/0000000200. Writes it, then removes all but the newest `keep`, what was set aside
+// up to its step, and any leftovers of interrupted writes.
 void save_checkpoint(const std::filesystem::path& run, const Checkpoint& checkpoint,
                      std::int64_t keep);
 
@@ -44,6 +44,12 @@ void save_checkpoint(const std::filesystem::path& run, const Checkpoint& checkpo
 // none is whole.
 std::optional<Checkpoint> load_newest_checkpoint(const std::filesystem::path& run,
                                                  std::string& warnings);
+
+// Puts away the checkpoints after `step`, the one that load_newest_checkpoint has found: they are
+// damaged, would count towards `keep` and never be written anew. Nothing is lost where only reading
+// failed: as 0000000200.damaged each stays until a checkpoint of its step, or a later one, is
+// whole. For a process that trains the run; others only read.
+void set_aside_after(const std::filesystem::path& run, std::int64_t step);
 
 // Whether a run of so many steps is not at its end by its newest checkpoint.
 bool steps_left(const std::filesystem::path& run, std::int64_t steps);

@@ -8,6 +8,7 @@
 #include <array>
 #include <utility>
 
+#include "calor/data/loader.h"
 #include "calor/net/classifier_file.h"
 #include "calor/train/swapped_weights.h"
 
@@ -90,11 +91,8 @@ double ClassifierTrainer::measure_accuracy() {
   const SwappedWeights kept(network_->parameters().flat(), final_weights());
   std::int64_t right = 0;
   for (std::int64_t first = 0; first < held_out_->size(); first += pictures_at_once) {
-    data::Batch batch;
-    for (std::int64_t i = first; i < std::min(first + pictures_at_once, held_out_->size()); ++i) {
-      batch.indices.push_back(i);
-    }
-    held_out_->fill(batch, first, 0, false);
+    const data::Batch batch =
+        data::batch_of(*held_out_, first, std::min(pictures_at_once, held_out_->size() - first));
     const at::Tensor pictures = data::to_unit_range(batch.items).to(device());
     const at::Tensor read = network_->read(pictures, net::Precision::fp32).argmax(1).cpu();
     right += read.eq(batch.labels).sum().item<std::int64_t>();

@@ -2,21 +2,14 @@
 
 #include <ATen/ATen.h>
 
+#include <vector>
+
 namespace calor::train {
 namespace {
 
 RandomKey child(RandomKey key, RandomUse use) { return key.child(static_cast<std::uint64_t>(use)); }
 
 }  // namespace
-
-std::vector<RandomKey> example_keys(RandomKey key, std::int64_t first, std::int64_t count) {
-  std::vector<RandomKey> keys;
-  keys.reserve(static_cast<std::size_t>(count));
-  for (std::int64_t i = 0; i < count; ++i) {
-    keys.push_back(key.child(static_cast<std::uint64_t>(first + i)));
-  }
-  return keys;
-}
 
 double uniform_of(RandomKey example, RandomUse use) {
   double u = 0;

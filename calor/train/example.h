@@ -5,7 +5,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <span>
-#include <vector>
 
 #include "calor/core/random.h"
 #include "calor/path/picture_space.h"
@@ -13,9 +12,6 @@
 #include "calor/path/training_times.h"
 
 namespace calor::train {
-
-// One stream per example ever seen: number `first` + i counts examples from the start of the run.
-std::vector<RandomKey> example_keys(RandomKey key, std::int64_t first, std::int64_t count);
 
 // A number in (0, 1).
 double uniform_of(RandomKey example, RandomUse use);

@@ -10,9 +10,9 @@
 #include <utility>
 
 #include "calor/core/error.h"
+#include "calor/core/out_of_memory.h"
 #include "calor/core/signals.h"
 #include "calor/data/loader.h"
-#include "calor/train/example.h"
 #include "calor/train/swapped_weights.h"
 
 namespace calor::train {
@@ -33,7 +33,22 @@ OptimiserSettings settings_at(const TrainOptions& o, std::int64_t step) {
           .ema2 = o.ema2};
 }
 
-constexpr std::int64_t validation_rows = 4096;  // at a time
+// Pairs of optimal transport are made within blocks: no fewer items than that, so that what is
+// learnt does not depend on how many are held at a time.
+std::int64_t whole_blocks(const TrainOptions& options, std::int64_t items) {
+  if (options.coupling.coupling == path::Coupling::independent) return items;
+  const std::int64_t block = options.coupling.block;
+  return (items + block - 1) / block * block;
+}
+
+// Held-out items of one forward pass: of rows many, which are small; of pictures, or with pictures
+// that are observed, as many as training holds at a time.
+std::int64_t items_at_once(const TrainOptions& options, std::int64_t micro_batch,
+                           const data::ItemSpec& items) {
+  constexpr std::int64_t rows = 4096;
+  if (items.kind == data::ItemKind::rows && items.observed.count == 0) return rows;
+  return whole_blocks(options, micro_batch > 0 ? micro_batch : options.batch);
+}
 
 }  // namespace
 
@@ -44,6 +59,7 @@ Fit::Fit(const TrainOptions& options, net::Parameters& parameters, at::Device de
       device_(device),
       data_(std::move(data)),
       observer_(observer),
+      micro_batch_(options.micro_batch),
       writer_(data_.folder, options.keep_checkpoints) {}
 
 RandomKey Fit::key_of(RandomUse use) const {
@@ -63,7 +79,9 @@ void Fit::begin(const at::Tensor& warm_start) {
   std::string warnings;
   const auto checkpoint = load_newest_checkpoint(data_.folder, warnings);
   if (!warnings.empty()) observer_.on_warning(warnings);
-  if (checkpoint) take_up(*checkpoint);
+  if (!checkpoint) return;
+  take_up(*checkpoint);
+  set_aside_after(data_.folder, progress_.step);
 }
 
 void Fit::take_up(const Checkpoint& checkpoint) {
@@ -97,10 +115,9 @@ void Fit::take_up(const Checkpoint& checkpoint) {
 double Fit::accumulate_part(const data::Batch& batch, std::int64_t first, std::int64_t count,
                             const std::function<void(const at::Tensor&)>& add_gradient) {
   const std::int64_t size = batch.items.size(0);
-  const std::int64_t micro =
-      options_.micro_batch > 0 ? std::min(options_.micro_batch, count) : count;
-  const auto keys =
-      example_keys(key_of(RandomUse::training_noise), batch.step * size + first, count);
+  const std::int64_t micro = micro_batch_ > 0 ? std::min(micro_batch_, count) : count;
+  // One stream for each example ever seen, numbered from the start of the run.
+  const auto keys = key_of(RandomUse::training_noise).children(batch.step * size + first, count);
   double loss = 0;
   for (std::int64_t start = 0; start < count; start += micro) {
     const std::int64_t taken = std::min(micro, count - start);
@@ -114,12 +131,42 @@ double Fit::accumulate_part(const data::Batch& batch, std::int64_t first, std::i
   return loss;
 }
 
+std::int64_t Fit::parts_of(std::int64_t size) const {
+  const bool apart = device_.is_cpu() && parts_are_independent();
+  return apart ? std::min(options_.parts, size) : 1;
+}
+
+// Where memory is refused, the batch begins again in smaller micro-batches, which later ones keep:
+// the same gradient but for rounding.
+double Fit::gradients_within_memory(const data::Batch& batch) {
+  for (;;) {
+    try {
+      return accumulate_gradients(batch);
+    } catch (const std::exception& error) {
+      if (!is_out_of_memory(error) || !halve_micro_batch(batch.items.size(0))) throw;
+    }
+  }
+}
+
+// False where it cannot be smaller: blocks of rows that optimal transport pairs stay whole.
+bool Fit::halve_micro_batch(std::int64_t size) {
+  const std::int64_t parts = parts_of(size);
+  const std::int64_t part = (size + parts - 1) / parts;
+  const std::int64_t held = micro_batch_ > 0 ? std::min(micro_batch_, part) : part;
+  const std::int64_t half = whole_blocks(options_, held / 2);
+  if (half < 1 || half >= held) return false;
+  micro_batch_ = half;
+  observer_.on_warning(fmt::format(
+      "memory was refused for {} items at a time: {} from here on (train.micro_batch={})", held,
+      half, half));
+  return true;
+}
+
 // Parts that run side by side are summed in their order, so that the result is the same on any
 // number of threads: each part's operators run on one.
 double Fit::accumulate_gradients(const data::Batch& batch) {
   const std::int64_t size = batch.items.size(0);
-  const bool apart = device_.is_cpu() && parts_are_independent();
-  const std::int64_t parts = apart ? std::min(options_.parts, size) : 1;
+  const std::int64_t parts = parts_of(size);
   at::Tensor total = parameters_.flat_gradient();
   if (parts == 1) {
     total.zero_();
@@ -147,7 +194,7 @@ double Fit::accumulate_gradients(const data::Batch& batch) {
 
 StepReport Fit::step(const data::Batch& batch) {
   StepReport report;
-  report.loss = accumulate_gradients(batch);
+  report.loss = gradients_within_memory(batch);
   const c10::NoGradGuard no_grad;
   report.gradient_norm = parameters_.flat_gradient().norm().item<double>();
   report.bad = !std::isfinite(report.loss) || !std::isfinite(report.gradient_norm);
@@ -171,13 +218,12 @@ double Fit::validation_loss() {
   const c10::NoGradGuard no_grad;
   const std::int64_t size = data_.validation->size();
   const RandomKey key = key_of(RandomUse::validation);
+  const std::int64_t at_once = items_at_once(options_, micro_batch_, data_.validation->spec());
   double sum = 0;
-  for (std::int64_t first = 0; first < size; first += validation_rows) {
-    const std::int64_t count = std::min(validation_rows, size - first);
-    data::Batch batch;
-    for (std::int64_t i = first; i < first + count; ++i) batch.indices.push_back(i);
-    data_.validation->fill(batch, first, 0, false);
-    const auto keys = example_keys(key, first, count);
+  for (std::int64_t first = 0; first < size; first += at_once) {
+    const std::int64_t count = std::min(at_once, size - first);
+    const data::Batch batch = data::batch_of(*data_.validation, first, count);
+    const auto keys = key.children(first, count);
     sum += batch_loss(batch, 0, keys, false).item<double>() * static_cast<double>(count);
   }
   return sum / static_cast<double>(size);

@@ -117,6 +117,9 @@ class Fit {
 
  private:
   StepReport step(const data::Batch& batch);
+  std::int64_t parts_of(std::int64_t size) const;
+  double gradients_within_memory(const data::Batch& batch);
+  bool halve_micro_batch(std::int64_t size);
   double accumulate_gradients(const data::Batch& batch);
   double accumulate_part(const data::Batch& batch, std::int64_t first, std::int64_t count,
                          const std::function<void(const at::Tensor&)>& add_gradient);
@@ -133,6 +136,7 @@ class Fit {
   OptimiserState optimiser_;
   Progress progress_;
   Best best_;
+  std::int64_t micro_batch_;          // of each part; 0: all of it. Halved where memory is refused
   std::unique_ptr<Workers> workers_;  // of the parts of a batch; made when first needed
   CheckpointWriter writer_;
 };

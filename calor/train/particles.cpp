@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 
+#include "calor/data/loader.h"
 #include "calor/io/atomic_file.h"
 #include "calor/io/bytes.h"
 #include "calor/solve/stage_field.h"
@@ -33,10 +33,7 @@ at::Tensor begun(const at::Tensor& items, const flow::Stage& stage, std::int64_t
                  const PushOptions& o) {
   const double s = start_of(stage, o);
   if (s == 0) return items;
-  std::vector<RandomKey> keys;
-  for (std::int64_t i = 0; i < items.size(0); ++i) {
-    keys.push_back(o.noise.child(static_cast<std::uint64_t>(first + i)));
-  }
+  const auto keys = o.noise.children(first, items.size(0));
   const at::Tensor noise = normal_by_item(keys, items.sizes().slice(1), items.device());
   const at::Tensor t = at::full({items.size(0)}, 1 - s, items.options());
   return stage.objective().noisy(items, noise, t);
@@ -44,9 +41,7 @@ at::Tensor begun(const at::Tensor& items, const flow::Stage& stage, std::int64_t
 
 at::Tensor push_chunk(const flow::Flow& flow, std::size_t stage, const data::Dataset& left,
                       std::int64_t first, std::int64_t count, const PushOptions& options) {
-  data::Batch batch;
-  for (std::int64_t i = first; i < first + count; ++i) batch.indices.push_back(i);
-  left.fill(batch, first, 0, false);
+  const data::Batch batch = data::batch_of(left, first, count);
   const at::Tensor items = data::to_model_range(batch.items.to(flow.device()));
   const flow::Given observed{
       .labels = batch.labels, .condition = batch.condition, .pictures = batch.pictures};
@@ -65,14 +60,11 @@ at::Tensor push_chunk(const flow::Flow& flow, std::size_t stage, const data::Dat
 // many pictures as their windows have: those stay with the set. Of others only the labels are asked
 // for.
 flow::Given given_of(const data::Dataset& set) {
-  data::Batch batch;
   if (set.spec().condition_width > 0) {
     constexpr std::int64_t at_once = 256;
     std::vector<at::Tensor> labels, conditions;
     for (std::int64_t first = 0; first < set.size(); first += at_once) {
-      batch.indices.resize(static_cast<std::size_t>(std::min(at_once, set.size() - first)));
-      std::iota(batch.indices.begin(), batch.indices.end(), first);
-      set.fill(batch, 0, 0, false);
+      const data::Batch batch = data::batch_of(set, first, std::min(at_once, set.size() - first));
       labels.push_back(batch.labels);
       conditions.push_back(batch.condition);
     }

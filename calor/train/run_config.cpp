@@ -15,7 +15,8 @@ namespace calor::train {
 void TrainOptions::declare(config::Options& options) {
   declare_loop(options);
   options.add("train.size_by_rows", size_by_rows,
-              "choose train.steps, train.batch and mlp.width by the number of training rows");
+              "choose train.steps, train.batch and mlp.width by the number of encoded training "
+              "rows: data.copies of each");
   coupling.declare(options);
   solve::declare_ode(options, "push", push, false);
   options.add("push.store", particle_store, particle_stores, "how particles lie in their file");
@@ -37,7 +38,8 @@ void TrainOptions::declare_loop(config::Options& options) {
   options.add("train.steps", steps, {1, 1'000'000'000}, "steps", "optimiser steps in all");
   options.add("train.batch", batch, {1, 1 << 20}, "items", "pictures or rows per step");
   options.add("train.micro_batch", micro_batch, {0, 1 << 20}, "items",
-              "pictures or rows per forward pass, summed up to the batch; 0: the whole batch");
+              "pictures or rows per forward pass, summed up to the batch, and halved where memory "
+              "is refused; 0: the whole batch");
   options.add("train.parts", parts, {1, 1024}, "parts",
               "parts of the batch that are computed side by side, one thread each, which is faster "
               "than all threads in one small batch; 1: all threads in the whole batch, as always "
@@ -139,12 +141,17 @@ void take_sizes(RunConfig& config, const RunConfig& from) {
 }
 
 // Small tables are learnt by heart by large networks, large ones need more steps: measured on
-// tables of 1,500 to 26,000 rows (docs/results.md).
-void size_by_rows(RunConfig& config, std::int64_t rows) {
-  const auto n = static_cast<double>(rows);
+// tables of 1,500 to 26,000 rows (docs/results.md). What is counted are encoded rows, data.copies
+// of each: California housing's 11,559 training rows are 92,472. Where columns are dequantised the
+// copies are at most 16 and at most 100,000 in all, so small is a table of less than 250 rows, and
+// large one of more than 100,000.
+void size_by_rows(RunConfig& config, std::int64_t encoded_rows) {
+  const auto n = static_cast<double>(encoded_rows);
+  const bool small = encoded_rows < 4000;
+  const bool large = encoded_rows > 100'000;
   RunConfig sized = config;
-  sized.model.mlp.width = rows < 4000 ? 128 : rows < 100'000 ? 256 : 512;
-  sized.train.batch = rows < 4000 ? 256 : rows < 100'000 ? 1024 : 4096;
+  sized.model.mlp.width = small ? 128 : large ? 512 : 256;
+  sized.train.batch = small ? 256 : large ? 4096 : 1024;
   sized.train.steps =
       std::clamp<std::int64_t>(static_cast<std::int64_t>(450 * std::log2(n / 100)), 2000, 20000);
   take_sizes(config, sized);

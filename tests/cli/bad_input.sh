@@ -39,6 +39,11 @@ mkdir -p pictures/a pictures/b empty
 "$calor" sample --help >/dev/null
 expect 1 "empty" "${train[@]}" data.source=empty
 expect 2 "'pictures' and 'empty'" "${train[@]}" pictures empty
+expect 2 "data.validation" "${train[@]}" data.validation=0.2 --run shares
+expect 2 "data.test" "$calor" train fm-rose data.test=0.2 --run shares
+expect 2 "0 to 4096" "$calor" data inspect pictures --size 5000
+printf '%s = 1\n' "a$(printf '.a%.0s' {1..100000})" >deep.toml
+expect 2 "of a few parts" "$calor" train deep.toml
 "${train[@]}" --run base --quiet || fail "a run to begin with"
 "$calor" sample base --count 4 --steps 2 --out pictures/a --quiet || fail "pictures to begin with"
 cp pictures/a/*.png pictures/b/

@@ -99,6 +99,8 @@ mkdir samplers
 cp grid.toml samplers/experiment.toml
 says 'evaluate samplers/runs/w8-0' "$CALOR" experiment samplers --plan
 says 'evaluate elsewhere/runs/hdfm-0' "$CALOR" experiment samplers --plan --run elsewhere
+{ cat grid.toml && printf '[[skip]]\nwidth = []\n'; } >bad.toml
+expect 2 "one level for 'width'" "$CALOR" experiment bad.toml
 sed 's/levels/levls/' grid.toml >bad.toml
 expect 2 "bad.toml" "$CALOR" experiment bad.toml
 sed 's/{width}/{wdth}/' grid.toml >bad.toml

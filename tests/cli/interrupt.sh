@@ -71,4 +71,19 @@ diff <(grep -o '"step":[0-9]*' pictures-whole/metrics.jsonl) <(grep -o '"step":[
 interrupt chain model.safetensors "$CALOR" train lfm-rose data.count=200000 stages.gammas=0.05,0.15,0.4 "stages.widths=[]" \
   train.steps=150 train.batch=512 mlp.width=64 mlp.layers=3 train.checkpoint_every=20 train.products=standard push.rtol=1e-4 push.atol=1e-4 --threads 1 --quiet
 same chain particles/{1,2,3}.f32 stages/{1,2,3,4}/weights.safetensors model.safetensors
+
+# nohup ignores SIGHUP: a training begun so outlives its terminal.
+nohup "$CALOR" train hdfm-glyphs "${tiny[@]}" train.steps=200 train.batch=256 train.checkpoint_every=20 --threads 1 --quiet --run nohup &
+pid=$!
+until_listening $pid
+kill -HUP $pid || fail "the training under nohup has ended before its terminal"
+wait $pid || fail "a training under nohup ended with $? when its terminal was closed"
+[[ -e nohup/$last/manifest.json ]] || fail "a training under nohup does not come to its end: $(ls nohup/checkpoints)"
+
+# Whoever began this may have had it ignore SIGCHLD: the ends of its own processes are heard all the same.
+apart=(env --ignore-signal=CHLD "$CALOR" train lfm-rose data.source=two-moons data.count=2000 stages.particles=exact stages.gammas=0.05,0.15
+  "stages.widths=[]" train.steps=20 train.batch=64 mlp.width=16 mlp.layers=2 train.products=standard --parallel 2 --quiet --json)
+says '"outcome": "finished"' "${apart[@]}" --run apart
+mkdir -p torn/stages && touch torn/stages/2
+expect 1 "one of the processes failed" "${apart[@]}" --run torn
 finish

@@ -54,6 +54,16 @@ void expect_same(const Batch& a, const Batch& b) {
   EXPECT_TRUE(at::equal(a.items, b.items));
 }
 
+TEST(Loader, BatchOfIsAStretchInOrder) {
+  const auto set = some_set(7);
+  const Batch batch = batch_of(*set, 2, 4);
+  EXPECT_EQ(batch.indices, (std::vector<std::int64_t>{2, 3, 4, 5}));
+  EXPECT_TRUE(at::equal(batch.labels, at::arange(2, 6, at::kLong)));
+  for (std::int64_t k = 0; k < 4; ++k) {
+    EXPECT_TRUE(at::equal(batch.items[k], set->picture(2 + k)));
+  }
+}
+
 TEST(Loader, OrderDoesNotDependOnThreadsOrDepth) {
   const auto set = std::make_shared<UnevenSet>(13);
   LoaderOptions options{.batch = 4, .seed = 7, .flip = true};

@@ -62,7 +62,7 @@ std::vector<std::int64_t> all_rows() {
 }
 
 double loss_of(const train::Lesson& lesson, const Student& student, const at::Tensor& average) {
-  const auto keys = train::example_keys(random_key(4, RandomUse::test), 0, rows);
+  const auto keys = random_key(4, RandomUse::test).children(0, rows);
   return lesson.loss(student.stage(), all_rows(), keys, average).item<double>();
 }
 
@@ -70,7 +70,7 @@ double loss_of(const train::Lesson& lesson, const Student& student, const at::Te
 template <class F>
 double mean_over_places(std::int64_t places, F&& of) {
   double sum = 0;
-  for (const RandomKey key : train::example_keys(random_key(4, RandomUse::test), 0, rows)) {
+  for (const RandomKey key : random_key(4, RandomUse::test).children(0, rows)) {
     const double u = train::uniform_of(key, RandomUse::training_time);
     sum += of(static_cast<std::size_t>(u * static_cast<double>(places)));
   }
@@ -147,7 +147,7 @@ TEST(Lessons, TheStudentsOwnWeightsLearn) {
   const Student before(4, velocity()), student(2, velocity() + error());
   student.stage().network().parameters().allocate_gradient();
   const at::Tensor own = student.weights();
-  const auto keys = train::example_keys(random_key(4, RandomUse::test), 0, rows);
+  const auto keys = random_key(4, RandomUse::test).children(0, rows);
   halving(material_of({0, 0.25, 0.5, 0.75, 1}), before.weights())
       ->loss(student.stage(), all_rows(), keys, {})
       .backward();

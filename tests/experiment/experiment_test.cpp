@@ -115,6 +115,21 @@ TEST(Experiment, RefusesWhatMeansNothing) {
   EXPECT_THROW(plan_for(with("title = \"A grid\"", "title = ")), Error);
 }
 
+// A row to be left out has one level of each factor that it names: neither none nor several.
+TEST(Experiment, SkipsOneLevelOfAFactor) {
+  const std::string of_path = "path = \"linear\"\n";
+  EXPECT_EQ(plan_for(with(of_path, "path = [\"linear\"]\n")).rows.size(), 3U);
+  for (const char* list : {"path = []\n", "path = [\"linear\", \"heat\"]\n"}) {
+    SCOPED_TRACE(list);
+    try {
+      plan_for(with(of_path, list));
+      ADD_FAILURE();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.expected(), "one level for 'path' in [[skip]] number 1");
+    }
+  }
+}
+
 TEST(Experiment, ErrorsNameTheFileAndTheKey) {
   try {
     plan_for(with("seeds = 2", "sedes = 2"));

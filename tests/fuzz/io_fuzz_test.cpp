@@ -1,6 +1,8 @@
 // Every parser of calor/io against damaged files, and against the files of tests/fuzz/corpus: those
 // named good-* (made by other programs) must be read, those named bad-* refused.
 #include <ATen/core/Tensor.h>
+#include <blosc.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -15,6 +17,8 @@
 #include "calor/io/npy.h"
 #include "calor/io/picture.h"
 #include "calor/io/safetensors.h"
+#include "calor/io/zarr.h"
+#include "calor/io/zarr_array.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/io/jpeg_maker.h"
 #include "tests/io/support.h"
@@ -163,8 +167,95 @@ TEST(Fuzz, Npz) {
   const Bytes array =
       npy("{'descr': '|u1', 'fortran_order': False, 'shape': (9,), }\n", "123456789");
   fuzz::run({{archive_bytes(folder, "a.zip", {{"x.npy", array}, {"y.npy", array}})},
-             through_a_file(folder, [](const fs::path& path) { read_npz(path); })},
+             through_a_file(folder,
+                            [](const fs::path& path) {
+                              read_npz_shapes(path);
+                              read_npz(path);
+                            })},
             rounds);
+}
+
+// An array of int32, 3 x 5 in chunks of 2 x 3, packed in each way that is read.
+struct ZarrKind {
+  const char* compressor;
+  Bytes chunk;
+};
+
+Bytes zarr_description(const char* compressor) {
+  return fmt::format(R"({{"chunks": [2, 3], "compressor": {}, "dtype": "<i4", "fill_value": 0,
+                          "filters": null, "order": "C", "shape": [3, 5], "zarr_format": 2}})",
+                     compressor);
+}
+
+Bytes blosc_chunk(const Bytes& numbers) {
+  Bytes packed(numbers.size() + BLOSC_MAX_OVERHEAD, '\0');
+  const int length = blosc_compress_ctx(5, BLOSC_SHUFFLE, 4, numbers.size(), numbers.data(),
+                                        packed.data(), packed.size(), "lz4", 0, 1);
+  packed.resize(static_cast<std::size_t>(std::max(length, 0)));
+  return packed;
+}
+
+std::vector<ZarrKind> zarr_kinds() {
+  Bytes numbers;
+  for (std::int32_t i = 0; i < 6; ++i) numbers += little(i);
+  return {{"null", numbers},
+          {R"({"id": "zlib", "level": 1})", zlib(numbers)},
+          {R"({"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1})", blosc_chunk(numbers)}};
+}
+
+// A description may promise 64 GiB of its fill value.
+bool is_small(const ZarrArray& array) {
+  return array_bytes(array.shape, c10::elementSize(array.type)).value_or(0) <= max_unpacked;
+}
+
+void read_zarr_chunk(const Bytes& description, const Bytes& place, const Bytes& packed) {
+  const ZarrDescription d = parse_zarray("x", description, "a.zarr");
+  if (!is_small(d.array)) return;
+  for (const at::ScalarType type : {d.array.type, at::kByte}) {
+    at::Tensor room;
+    put_chunk(d, place, as_bytes(packed), begin_array(d, type, "a.zarr"), room, "a.zarr");
+  }
+}
+
+TEST(Fuzz, ZarrDescription) {
+  for (const auto& [compressor, chunk] : zarr_kinds()) {
+    fuzz::run({{zarr_description(compressor)},
+               [&](const Bytes& bytes) { read_zarr_chunk(bytes, "1.0", chunk); }},
+              rounds / 3);
+  }
+  const Bytes description = zarr_description("null");
+  const Bytes chunk = zarr_kinds().front().chunk;
+  fuzz::run(
+      {{"0.1", "1.0"}, [&](const Bytes& place) { read_zarr_chunk(description, place, chunk); }},
+      rounds);
+}
+
+TEST(Fuzz, ZarrChunk) {
+  for (const auto& [compressor, chunk] : zarr_kinds()) {
+    const Bytes description = zarr_description(compressor);
+    fuzz::run({{chunk}, [&](const Bytes& bytes) { read_zarr_chunk(description, "1.0", bytes); }},
+              rounds / 3);
+  }
+}
+
+TEST(Fuzz, Zarr) {
+  const TemporaryFolder folder;
+  Members members{{"store/.zgroup", R"({"zarr_format": 2})"}};
+  for (const auto& [compressor, chunk] : zarr_kinds()) {
+    const std::string name = fmt::format("store/{}/", members.size());
+    members.emplace_back(name + ".zarray", zarr_description(compressor));
+    members.emplace_back(name + "1.0", chunk);
+  }
+  for (const char* name : {"a.tar", "a.zip"}) {
+    fuzz::run({{archive_bytes(folder, name, members)},
+               through_a_file(folder,
+                              [](const fs::path& path) {
+                                for (const ZarrArray& array : list_zarr(path)) {
+                                  if (is_small(array)) read_zarr(path, {array.name});
+                                }
+                              })},
+              rounds / 3);
+  }
 }
 
 TEST(Fuzz, Idx) {

@@ -39,6 +39,23 @@ TEST_P(Archives, GiveTheirMembersInOrder) {
   EXPECT_EQ(members_of(folder / GetParam()), example());
 }
 
+TEST_P(Archives, GiveTheStartsOfTheirMembers) {
+  const TemporaryFolder folder;
+  put_archive(folder / GetParam(), example());
+  std::vector<std::uint64_t> sizes;
+  Members starts;
+  for_each_member_start(
+      folder / GetParam(), 9,
+      [&](const std::string& name, std::span<const std::byte> start, std::uint64_t size) {
+        starts.emplace_back(name, as_text(start));
+        sizes.push_back(size);
+      });
+  Members expected = example();
+  for (auto& [name, contents] : expected) contents = contents.substr(0, 9);
+  EXPECT_EQ(starts, expected);
+  EXPECT_EQ(sizes, (std::vector<std::uint64_t>{22, 70'000, 0, 12}));
+}
+
 TEST_P(Archives, PassOverFolders) {
   const TemporaryFolder folder;
   put_archive(folder / GetParam(), {{"a/", ""}, {"a/b", "x"}});

@@ -19,6 +19,10 @@ std::string refusal(std::string_view bytes) {
   return error;
 }
 
+std::string example_npy() {
+  return npy("{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }", "\x01\x02\x03");
+}
+
 TEST(Npy, RoundTrip) {
   const TemporaryFolder folder;
   for (const auto type : {at::kFloat, at::kDouble, at::kHalf, at::kLong, at::kInt, at::kByte}) {
@@ -134,15 +138,30 @@ TEST(Npy, BadHeadersAreRefused) {
   EXPECT_TRUE(has(refusal("\x80\x04\x95 pickle"), "NUMPY"));
 }
 
+// What they hold is not looked at: here bools of 2, which the readers of values refuse.
+TEST(Npy, ShapesAreReadFromTheHeadersAlone) {
+  const TemporaryFolder folder;
+  const std::string literal = "{'descr': '|b1', 'fortran_order': True, 'shape': (1000, 3, 100), }";
+  const std::string array = npy(literal, std::string(300'000, '\2'));
+  put(folder / "a.npy", array);
+  EXPECT_THROW(read_npy(folder / "a.npy"), Error);
+  EXPECT_EQ(read_npy_shape(folder / "a.npy"), (std::vector<std::int64_t>{1000, 3, 100}));
+  put_archive(folder / "a.zip", {{"x.npy", array}, {"labels.npy", example_npy()}});
+  EXPECT_THROW(read_npz(folder / "a.zip"), Error);
+  const std::map<std::string, std::vector<std::int64_t>> shapes{{"x", {1000, 3, 100}},
+                                                                {"labels", {3}}};
+  EXPECT_EQ(read_npz_shapes(folder / "a.zip"), shapes);
+  put(folder / "a.npy", array.substr(0, 1000));
+  EXPECT_TRUE(has(error_of([&] { read_npy_shape(folder / "a.npy"); }), "300000 bytes of data"));
+  put_archive(folder / "a.zip", {{"x.txt", "hello"}});
+  EXPECT_TRUE(has(error_of([&] { read_npz_shapes(folder / "a.zip"); }), "only .npy"));
+}
+
 TEST(Npy, OtherTypesAreNotWritten) {
   const TemporaryFolder folder;
   EXPECT_TRUE(has(error_of([&] { write_npy(folder / "a.npy", at::ones({1}, at::kBFloat16)); }),
                   "BFloat16"));
   EXPECT_FALSE(fs::exists(folder / "a.npy"));
-}
-
-std::string example_npy() {
-  return npy("{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }", "\x01\x02\x03");
 }
 
 TEST(Npz, ReadsItsArrays) {

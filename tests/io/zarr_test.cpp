@@ -3,10 +3,12 @@
 #include "calor/io/zarr.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "calor/data/open.h"
 #include "calor/io/npy.h"
+#include "calor/io/zarr_array.h"
 #include "tests/io/support.h"
 
 namespace calor::io {
@@ -126,6 +128,9 @@ TEST(Zarr, RefusesWhatItDoesNotRead) {
                                                          {"[2]", "chunks"},
                                                          {"[0, 3]", "chunks"},
                                                          {"[-3, 5]", "shape"},
+                                                         {"[1e300, 5]", "shape"},
+                                                         {"[9223372036854775808, 5]", "shape"},
+                                                         {"1e300", "zarr_format"},
                                                          {"[4611686018427387904, 5]", "shape"},
                                                          {"\"|O\"", "dtype"},
                                                          {"\"three\"", "shape"}};
@@ -137,6 +142,119 @@ TEST(Zarr, RefusesWhatItDoesNotRead) {
   EXPECT_TRUE(has(store.error(), "a description of a zarr array"));
   fs::remove(store.path() / "x" / ".zarray");
   EXPECT_TRUE(has(store.error(), ".zarray"));
+}
+
+// Deep enough to exhaust the stack of whoever copies it.
+TEST(Zarr, RefusesDescriptionsThatAreNestedOrLarge) {
+  SmallStore store;
+  const std::string nested = std::string(500'000, '[') + std::string(500'000, ']');
+  store.describe(nested, "filters");
+  EXPECT_TRUE(has(store.error(), "filters"));
+  store.describe(nested, "shape");
+  EXPECT_TRUE(has(store.error(), "shape"));
+  store.describe(nested, "fill_value");
+  EXPECT_TRUE(at::equal(store.read(), at::arange(15, at::kInt).view({3, 5})));
+  store.describe(std::string(1 << 20, ' ') + "null", "filters");
+  EXPECT_TRUE(has(store.error(), "descriptions of at most"));
+}
+
+c10::Scalar fill_value(const std::string& type, const std::string& value) {
+  const std::string json = fmt::format(
+      R"({{"zarr_format": 2, "shape": [1], "chunks": [1], "dtype": "{}", "order": "C",
+          "compressor": null, "filters": null, "fill_value": {}}})",
+      type, value);
+  return parse_zarray("x", json, "a.zarr").fill.value();
+}
+
+TEST(Zarr, RefusesFillValuesThatTheArrayCannotHold) {
+  for (const auto& [type, value] :
+       std::vector<std::pair<std::string, std::string>>{{"<i4", "1e300"},
+                                                        {"<i4", "2147483648"},
+                                                        {"<i4", "-2147483649"},
+                                                        {"<i4", "0.5"},
+                                                        {"<i8", "9223372036854775808"},
+                                                        {"<i8", "-1e19"},
+                                                        {"|i1", "128"},
+                                                        {"|u1", "-1"},
+                                                        {"|u1", "256"},
+                                                        {"|b1", "2"},
+                                                        {"<f2", "70000"},
+                                                        {"<f4", "-1e39"}}) {
+    const std::string error = error_of([&] { fill_value(type, value); });
+    EXPECT_TRUE(has(error, "a.zarr, array \"x\": fill_value")) << type << ' ' << value;
+  }
+  EXPECT_EQ(fill_value("<i4", "2147483647").toLong(), 2147483647);
+  EXPECT_EQ(fill_value("<i4", "-2147483648.0").toLong(), -2147483648);
+  EXPECT_EQ(fill_value("<i8", "9223372036854775807").toLong(), 9223372036854775807);
+  EXPECT_EQ(fill_value("|u1", "255").toLong(), 255);
+  EXPECT_EQ(fill_value("<f2", "65504").toDouble(), 65504);
+  EXPECT_EQ(fill_value("<f8", "1e300").toDouble(), 1e300);
+  SmallStore store;
+  store.describe("1e300", "fill_value");
+  EXPECT_TRUE(has(store.error(), store.path().string()));
+}
+
+// 43 GB, of which only four chunks are there.
+TEST(Zarr, AsksForNoMemoryBeforeTheChunksAreThere) {
+  SmallStore store;
+  store.describe("[2147483648, 5]", "shape");
+  EXPECT_TRUE(has(store.error(), "4 of them"));
+}
+
+TEST(Zarr, TakesChunksByTheOneNameOnly) {
+  for (const char* other : {"01.1", "1.1.", "1.01", "1.+1"}) {
+    const SmallStore store;
+    fs::rename(store.path() / "x" / "1.1", store.path() / "x" / other);
+    EXPECT_TRUE(has(store.error(), fmt::format("a file \"{}\"", other)));
+  }
+  SmallStore scalar;
+  fs::remove_all(scalar.path() / "x");
+  fs::create_directory(scalar.path() / "x");
+  put(scalar.path() / "x" / ".zarray",
+      R"({"zarr_format": 2, "shape": [], "chunks": [], "dtype": "<i4", "order": "C",
+          "compressor": null, "filters": null, "fill_value": null})");
+  put(scalar.path() / "x" / "no", little(std::int32_t(7)));
+  EXPECT_TRUE(has(scalar.error(), "a file \"no\""));
+  fs::rename(scalar.path() / "x" / "no", scalar.path() / "x" / "0");
+  EXPECT_EQ(scalar.read().item<int>(), 7);
+}
+
+// The files of a small store, their array x called data/action, under this name in an archive.
+Members members_under(const std::string& root) {
+  const SmallStore store;
+  Members members{{root + ".zgroup", R"({"zarr_format": 2})"},
+                  {root + "data/.zgroup", R"({"zarr_format": 2})"}};
+  for (const auto& entry : fs::directory_iterator(store.path() / "x")) {
+    const std::string name = entry.path().filename().string();
+    members.emplace_back(root + "data/action/" + name, get(entry.path()));
+  }
+  return members;
+}
+
+TEST(Zarr, FindsTheStoreWithinAnArchive) {
+  const TemporaryFolder folder;
+  for (const char* archive : {"a.zip", "a.tar", "a.tar.gz"}) {
+    for (const char* root : {"", "./", "store/", "./store/", "a/store/", "a.zarr/", "a/b.zarr/"}) {
+      Members members = members_under(root);
+      const bool all_of_it = std::string_view(root).size() < 3;
+      if (!all_of_it) members.emplace_back("other/.zarray", "none that is read");
+      put_archive(folder / archive, members);
+      const auto arrays = list_zarr(folder / archive);
+      ASSERT_EQ(arrays.size(), 1U) << archive << ' ' << root;
+      EXPECT_EQ(arrays[0].name, "data/action");
+      const at::Tensor x = read_zarr(folder / archive, {"data/action"}).at("data/action");
+      EXPECT_TRUE(at::equal(x, at::arange(15, at::kInt).view({3, 5})));
+    }
+  }
+}
+
+// A folder named .zarr is the store whatever groups lie beside it.
+TEST(Zarr, TakesTheNamedFolderOfAnArchive) {
+  const TemporaryFolder folder;
+  Members members = members_under("a/store.zarr/");
+  members.emplace_back(".zgroup", R"({"zarr_format": 2})");
+  put_archive(folder / "a.zip", members);
+  EXPECT_EQ(list_zarr(folder / "a.zip").at(0).name, "data/action");
 }
 
 TEST(Zarr, RefusesDamagedChunks) {

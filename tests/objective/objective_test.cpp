@@ -113,8 +113,8 @@ TEST(Objective, WeightsConnectPredictionAndLoss) {
   }
 }
 
-// Along an OU step S' is sqrt(gamma/(2 s)) near the data, whose square has no finite mean. By u, s =
-// u^2, it is 4 s gamma^2 e^(-4 gamma s)/(1 - e^(-2 gamma s)), which falls from 2 gamma.
+// Along an OU step S' is sqrt(gamma/(2 s)) near the data, whose square has no finite mean. By u, s
+// = u^2, it is 4 s gamma^2 e^(-4 gamma s)/(1 - e^(-2 gamma s)), which falls from 2 gamma.
 TEST(Objective, VelocitiesByTheRootOfTimeHaveAFiniteMean) {
   constexpr double gamma = 0.3;
   path::TimeOptions law;
@@ -149,8 +149,7 @@ TEST(Objective, PredictsThePathsOwnVelocity) {
   const at::Tensor end = at::ones({5}, at::kDouble);
   for (const double a : {0.0, 0.5}) {
     const Objective objective = made(a, BlurTerm::exact);
-    const at::Tensor clean =
-        objective.clean(objective.target(e.x, e.x, e.noise, end), e.x, end);
+    const at::Tensor clean = objective.clean(objective.target(e.x, e.x, e.noise, end), e.x, end);
     EXPECT_LE((clean - e.x).abs().max().item<double>(), 1e-4);  // 1e-6 of the velocity
   }
 }

@@ -106,8 +106,7 @@ TEST(GaussianOracle, PaperSamplerLosesFineDetail) {
   const at::Tensor start = space.dct.inverse(noise * oracle.deviation(0));
   const Denoise best = [&](const at::Tensor& z, double t) { return oracle.denoise(z, t); };
   const auto shares = [&](Solver solver) {
-    const auto end =
-        sample(space, best, start, uniform_grid(50), options_for(solver, 50)).sample;
+    const auto end = sample(space, best, start, uniform_grid(50), options_for(solver, 50)).sample;
     const at::Tensor share = space.dct.forward(end).square().mean(0)[0] / oracle.variance();
     const at::Tensor i = at::arange(32, at::kDouble).square();
     const at::Tensor r = (i.unsqueeze(1) + i.unsqueeze(0)).sqrt() / 32;

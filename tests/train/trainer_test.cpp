@@ -338,19 +338,73 @@ TEST(Trainer, RefusesAnotherDataSet) {
                Error);
 }
 
-TEST(Checkpoint, AFlippedByteIsFoundAndTheOlderOneTaken) {
-  Folder folder;
+// A run with checkpoints at steps 3 and 6, the latter with a flipped byte.
+void train_and_damage_the_newest(const fs::path& folder) {
   Losses losses;
-  train(tiny(6), folder.path(), losses);
-  const fs::path file = folder.path() / "checkpoints/0000000006/optimiser.safetensors";
+  train(tiny(6), folder, losses);
+  const fs::path file = folder / "checkpoints/0000000006/optimiser.safetensors";
   std::string bytes = bytes_of(file);
   bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
   std::ofstream(file, std::ios::binary) << bytes;
+}
+
+// The step of the newest checkpoint, none damaged.
+std::int64_t newest_step(const fs::path& folder) {
+  std::string warnings;
+  const auto newest = load_newest_checkpoint(folder, warnings);
+  EXPECT_EQ(warnings, "");
+  return newest ? newest->progress.step : -1;
+}
+
+TEST(Checkpoint, AFlippedByteIsFoundAndTheOlderOneTaken) {
+  Folder folder;
+  train_and_damage_the_newest(folder.path());
   Losses again;
   train(tiny(9), folder.path(), again);
   EXPECT_EQ(again.values.size(), 6U);  // from step 3
   ASSERT_EQ(again.warnings.size(), 1U);
   EXPECT_NE(again.warnings[0].find("0000000006"), std::string::npos);
+}
+
+// Whoever comes next finds the newest whole: what was passed over is written anew.
+TEST(Checkpoint, ADamagedOneIsReplaced) {
+  Folder folder;
+  train_and_damage_the_newest(folder.path());
+  Losses again;
+  train(tiny(9), folder.path(), again);
+  EXPECT_EQ(newest_step(folder.path()), 9);
+  fs::remove_all(folder.path() / "checkpoints/0000000009");
+  EXPECT_EQ(newest_step(folder.path()), 6);
+  EXPECT_FALSE(fs::exists(folder.path() / "checkpoints/0000000006.damaged"));
+}
+
+// A stop before the damaged one's step: what is new stays, though only one is kept, and what was
+// set aside stays beside it, as it may be whole after all.
+TEST(Checkpoint, ADamagedOneIsNotCounted) {
+  Folder folder;
+  train_and_damage_the_newest(folder.path());
+  const fs::path aside = folder.path() / "checkpoints/0000000006.damaged";
+  RunConfig config = tiny(4);
+  config.train.keep_checkpoints = 1;
+  Losses one;
+  train(config, folder.path(), one);
+  EXPECT_EQ(one.values.size(), 1U);
+  EXPECT_EQ(newest_step(folder.path()), 4);
+  EXPECT_TRUE(fs::exists(aside));
+  config.train.steps = 6;
+  train(config, folder.path(), one);
+  EXPECT_EQ(newest_step(folder.path()), 6);
+  EXPECT_FALSE(fs::exists(aside));
+}
+
+// Another process than the one that trains reads, and changes nothing.
+TEST(Checkpoint, ReadingSetsNothingAside) {
+  Folder folder;
+  train_and_damage_the_newest(folder.path());
+  std::string warnings;
+  EXPECT_EQ(load_newest_checkpoint(folder.path(), warnings)->progress.step, 3);
+  EXPECT_TRUE(steps_left(folder.path(), 6));
+  EXPECT_TRUE(fs::exists(folder.path() / "checkpoints/0000000006"));
 }
 
 TEST(Checkpoint, LeftoversOfInterruptedWritesAreNoCheckpoints) {
