@@ -7,11 +7,12 @@
 source "$(dirname "${BASH_SOURCE[0]}")/_lib.sh"
 RANDOM=7
 
-# Until a process listens to SIGTERM, or has ended: before, a signal ends it as it ends any program.
+# Until a process is calor, no longer this shell's copy, and listens to SIGTERM, or has ended: before, a signal ends it
+# as it ends any program.
 until_listening() {
   local mask
   while mask=$(awk '$1 == "SigCgt:" {print $2}' "/proc/$1/status" 2>/dev/null) && [[ -n $mask ]]; do
-    (((16#$mask >> 14) & 1)) && return
+    [[ $(cat "/proc/$1/comm" 2>/dev/null) == calor ]] && (((16#$mask >> 14) & 1)) && return
     sleep 0.01
   done
 }
