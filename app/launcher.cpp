@@ -91,6 +91,11 @@ int main(int argc, char** argv) {
                   "free some space, or write it to another place");
     }
   }
+  // The engine's libraries end the program where it is gone.
+  std::error_code gone;
+  if (fs::current_path(gone).empty()) {
+    return fail("a working folder", gone.message(), "change to a folder that is there");
+  }
   setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
   void* engine = dlopen((folder / CALOR_ENGINE_NAME).c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (engine == nullptr) return fail_without_engine(dlerror());

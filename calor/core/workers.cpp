@@ -1,15 +1,13 @@
 #include "calor/core/workers.h"
 
-#include <fmt/format.h>
-
 #include <condition_variable>
 #include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
 
-#include "calor/core/error.h"
 #include "calor/core/one_thread.h"
+#include "calor/core/threads.h"
 
 namespace calor {
 
@@ -23,16 +21,11 @@ struct Workers::State {
   std::vector<std::thread> threads;  // last, so that threads see complete members
 
   explicit State(int wanted) {
-    try {
-      for (int i = 0; i < wanted; ++i) threads.emplace_back([this] { serve(); });
-    } catch (const std::exception& error) {
-      const std::size_t started = threads.size();
-      shut_down();  // those that could be started
-      throw Error(fmt::format("{} threads that compute side by side", wanted),
-                  fmt::format("{} could be started: {}", started, error.what()),
-                  "give fewer --threads, or --workers where a command has them, or raise the limit "
-                  "on threads or memory");
-    }
+    start_threads(
+        threads, wanted, [this] { serve(); }, [this] { shut_down(); },
+        "threads that compute side by side",
+        "give fewer --threads, or --workers where a command has them, or raise the limit on "
+        "threads or memory");
   }
   ~State() { shut_down(); }
   State(const State&) = delete;

@@ -19,6 +19,7 @@
 
 #include "calor/core/error.h"
 #include "calor/core/random.h"
+#include "calor/core/threads.h"
 
 namespace calor::data {
 namespace {
@@ -114,12 +115,10 @@ struct Loader::State {
         order(set->size(), options.seed),
         to_claim(options.first_step),
         to_deliver(options.first_step) {
-    try {
-      for (int i = 0; i < options.threads; ++i) threads.emplace_back([this] { work(); });
-    } catch (...) {
-      shut_down();  // a thread could not be started: end those that were
-      throw;
-    }
+    start_threads(
+        threads, options.threads, [this] { work(); }, [this] { shut_down(); },
+        "threads that read the data",
+        "give fewer with train.loader_threads, or raise the limit on threads or memory");
   }
   ~State() { shut_down(); }
   State(const State&) = delete;

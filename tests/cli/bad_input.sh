@@ -91,6 +91,8 @@ expect 1 "file" "${train[@]}" --run file/run
 expect 2 "no folder, but a file" "$calor" sample base/model.safetensors --count 1 --steps 1 --out file/grid.png
 [[ ! -e broken && ! -e patch/model.safetensors ]] || fail "refused runs leave nothing that looks trained"
 
+mkdir gone && says 'a working folder' bash -c 'cd gone && rmdir ../gone && "$0" info nowhere 2>&1' "$calor"
+
 # Errors are JSON where JSON was asked for.
 says '"expected"' "$calor" sample nowhere --json
 says '"expected"' "$calor" frob --json
