@@ -6,6 +6,8 @@
 // where `make install` puts it. It is loaded after the environment is set that its thread pool
 // reads when it is loaded: idle threads that sleep.
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -73,6 +75,13 @@ int fail(const std::string& expected, const std::string& found, const std::strin
   return 1;
 }
 
+// A file that is opened where a standard one was closed would get what the program says.
+void open_standard_files() {
+  for (const int file : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(file, F_GETFD) == -1) static_cast<void>(open("/dev/null", O_RDWR));
+  }
+}
+
 int fail_without_engine(const std::string& found) {
   return fail("the program's own library, " CALOR_ENGINE_NAME, found,
               "build or install Calor again");
@@ -81,6 +90,7 @@ int fail_without_engine(const std::string& found) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_standard_files();
   const fs::path folder = engine_folder();
   if (const auto key = text_key(argc, argv)) {
     if (const auto text = stored_text(folder / "help.txt", *key)) {

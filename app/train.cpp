@@ -107,6 +107,7 @@ std::string next_command(const data::TrainingData& data, const std::string& run)
 }
 
 nlohmann::ordered_json run_training(const Globals& globals, const TrainArguments& arguments) {
+  const InterruptGuard guard;  // before the data, which may take a while to open
   const at::Device device = arguments.machine.apply();
   const RequestText text = read_request(arguments.source, arguments.settings, arguments.run);
   if (arguments.stage == 0 && train::configures_classifier(text.toml, text.origin)) {
@@ -123,7 +124,6 @@ nlohmann::ordered_json run_training(const Globals& globals, const TrainArguments
   if (alone) io::remove_leftovers(request.run);
   auto [config, changed] = settle(arguments, request, device, *data.train);
   say(globals, fmt::format("run folder: {}; {}", request.run.string(), data.description));
-  const InterruptGuard guard;
   TrainReporter reporter(globals);
   train::Trainer trainer(config, data, request.run, device, reporter);
   if (!changed.empty()) require_steps_left(trainer.anything_left(), changed, request.run);

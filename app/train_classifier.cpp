@@ -5,7 +5,6 @@
 #include "app/run_lock.h"
 #include "app/train_observer.h"
 #include "calor/core/error.h"
-#include "calor/core/signals.h"
 #include "calor/data/training_data.h"
 #include "calor/io/atomic_file.h"
 #include "calor/report/progress.h"
@@ -61,7 +60,6 @@ nlohmann::ordered_json train_classifier(const Globals& globals, const RequestTex
   say(globals, fmt::format("run folder: {}; {} pictures in {} classes, and {} held out",
                            request.run.string(), report::grouped(data.rest->size()),
                            data.rest->spec().classes(), report::grouped(held_out)));
-  const InterruptGuard guard;
   TrainReporter reporter(globals);
   const auto trainer = train::ClassifierTrainer::make(config, data, request.run, device, reporter);
   const train::Outcome outcome =

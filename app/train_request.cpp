@@ -16,6 +16,14 @@ namespace fs = std::filesystem;
 
 fs::path config_file(const fs::path& run) { return run / "config.toml"; }
 
+// Written whole, so that one without any section has been lost, and not begun with the defaults.
+std::string stored_text(const fs::path& file) {
+  std::string text = io::read_text(file);
+  if (text.find("\n[") != std::string::npos || text.starts_with('[')) return text;
+  throw Error("the settings of a run", file.string() + ": none",
+              "restore the file, or take another --run folder");
+}
+
 // A text in TOML's spelling.
 std::string toml_text(const std::string& text) { return config::to_text(config::Value{text}); }
 
@@ -63,7 +71,7 @@ std::optional<RequestText> stored_request(const fs::path& run, Trains wanted) {
   require_no_student(run);
   if (!is_run_folder(run)) return std::nullopt;
   const std::string file = config_file(run).string();
-  RequestText stored{io::read_text(file), file, {}, run};
+  RequestText stored{stored_text(file), file, {}, run};
   const bool classifier = train::configures_classifier(stored.toml, file);
   require_usage(classifier == (wanted == Trains::classifier),
                 classifier ? "the run folder of a flow" : "the run folder of a classifier",
@@ -107,7 +115,7 @@ RequestText read_request(const std::string& source, const std::vector<std::strin
   const std::vector<std::string> words = settings_of(settings);
   if (is_run_folder(path)) {
     const std::string file = config_file(path).string();
-    return {io::read_text(file), file, words, run.empty() ? path : fs::path(run)};
+    return {stored_text(file), file, words, run.empty() ? path : fs::path(run)};
   }
   const bool file = path.extension() == ".toml" || fs::is_regular_file(path, ignored);
   const std::string name = file ? path.stem().string() : source;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "calor/core/error.h"
+#include "calor/core/out_of_memory.h"
 #include "calor/io/atomic_file.h"
 #include "calor/io/safetensors.h"
 
@@ -174,6 +175,25 @@ void set_aside_after(const fs::path& run, std::int64_t step) {
   }
 }
 
+namespace {
+
+// Whether every file of a folder can be read to its end: what cannot is not known to be damaged.
+bool can_be_read(const fs::path& folder) {
+  std::error_code unreadable;
+  for (const auto& entry : fs::directory_iterator(folder, unreadable)) {
+    std::error_code ignored;
+    if (!entry.is_regular_file(ignored)) continue;
+    try {
+      io::checksum_of_file(entry.path());
+    } catch (const Error&) {
+      return false;
+    }
+  }
+  return !unreadable;
+}
+
+}  // namespace
+
 std::optional<Checkpoint> load_newest_checkpoint(const fs::path& run, std::string& warnings) {
   auto folders = list_checkpoints(run);
   if (folders.empty()) return std::nullopt;
@@ -181,6 +201,7 @@ std::optional<Checkpoint> load_newest_checkpoint(const fs::path& run, std::strin
     try {
       return read_checkpoint(*folder);
     } catch (const std::exception& error) {
+      if (is_out_of_memory(error) || !can_be_read(*folder)) throw;
       warnings += fmt::format("checkpoint {} is damaged and passed over:\n{}\n", folder->string(),
                               error.what());
     }

@@ -256,10 +256,12 @@ Outcome Fit::run() {
     if (report.bad) observer_.on_bad_step(report, *data_.set, batch.indices);
     observer_.on_step(*this, report);
     if (progress_.bad_in_a_row >= options_.max_bad_steps) {
-      throw Error("finite losses and gradients",
-                  fmt::format("{} steps in a row that were not, up to step {}",
-                              progress_.bad_in_a_row, progress_.step),
-                  "lower train.lr or set train.precision=fp32; the last checkpoint is untouched");
+      throw Error(
+          "finite losses and gradients",
+          fmt::format("{} steps in a row that were not, up to step {}", progress_.bad_in_a_row,
+                      progress_.step),
+          "lower train.lr or set train.precision=fp32, with --override; the last checkpoint is "
+          "untouched");
     }
     const std::int64_t every = options_.validate_every;
     if (data_.validation && (is_finished() || progress_.step % every == 0)) validate();

@@ -44,7 +44,7 @@ expect 2 "data.test" "$calor" train fm-rose data.test=0.2 --run shares
 expect 2 "0 to 4096" "$calor" data inspect pictures --size 5000
 printf '%s = 1\n' "a$(printf '.a%.0s' {1..100000})" >deep.toml
 expect 2 "of a few parts" "$calor" train deep.toml
-"${train[@]}" --run base --quiet || fail "a run to begin with"
+"${train[@]}" --run base --quiet && cp -r base whole || fail "a run to begin with"
 "$calor" sample base --count 4 --steps 2 --out pictures/a --quiet || fail "pictures to begin with"
 cp pictures/a/*.png pictures/b/
 head -c 60 pictures/a/000000.png >pictures/b/000001.png
@@ -92,6 +92,18 @@ expect 2 "no folder, but a file" "$calor" sample base/model.safetensors --count 
 [[ ! -e broken && ! -e patch/model.safetensors ]] || fail "refused runs leave nothing that looks trained"
 
 mkdir gone && says 'a working folder' bash -c 'cd gone && rmdir ../gone && "$0" info nowhere 2>&1' "$calor"
+
+# A disk that fills up: files of at most 60 KiB hold no checkpoint. Nothing half is left, and the same command goes on.
+expect 1 "File too large" bash -c 'ulimit -f 60; exec "$@"' calor "${train[@]}" --run full
+[[ -z $(ls full/checkpoints) && ! -e full/model.safetensors ]] || fail "half a checkpoint: $(ls full/checkpoints)"
+"${train[@]}" --run full --quiet && cmp full/checkpoints/0000000002/weights.safetensors whole/checkpoints/0000000002/weights.safetensors ||
+  fail "gone on with after a full disk"
+# Standard files that are closed get nothing else in their place.
+"${train[@]}" --run closed --quiet 0<&- 1>&- 2>&- && [[ ! -s closed/run.lock ]] || fail "closed standard files: $(cat closed/run.lock)"
+"${train[@]}" --run closed 2>&- && [[ ! -s closed/run.lock ]] || fail "what was said went into the run: $(cat closed/run.lock)"
+: >closed/config.toml
+expect 1 "settings of a run" "${train[@]}" --run closed
+expect 1 "settings of a run" "$calor" train closed
 
 # Errors are JSON where JSON was asked for.
 says '"expected"' "$calor" sample nowhere --json

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -395,6 +396,43 @@ TEST(Checkpoint, ADamagedOneIsNotCounted) {
   train(config, folder.path(), one);
   EXPECT_EQ(newest_step(folder.path()), 6);
   EXPECT_FALSE(fs::exists(aside));
+}
+
+// A user who may not read one file; of root, who may read all, another.
+class WithoutRights {
+ public:
+  explicit WithoutRights(const fs::path& file) {
+    fs::permissions(file, fs::perms::none);
+    if (was_root_) holds_ = seteuid(65534) == 0;
+  }
+  ~WithoutRights() {
+    if (was_root_) holds_ = seteuid(0) == 0;
+  }
+  WithoutRights(const WithoutRights&) = delete;
+  WithoutRights& operator=(const WithoutRights&) = delete;
+  bool hold() const { return holds_; }
+
+ private:
+  bool was_root_ = geteuid() == 0;
+  bool holds_ = true;
+};
+
+// What cannot be read just now may be whole: it is not passed over for an older one.
+TEST(Checkpoint, WhatCannotBeReadIsNotTakenForDamaged) {
+  Folder folder;
+  Losses losses;
+  train(tiny(6), folder.path(), losses);
+  fs::permissions(folder.path(), fs::perms(0755));
+  const fs::path weights = folder.path() / "checkpoints/0000000006/weights.safetensors";
+  std::string warnings;
+  {
+    const WithoutRights rights(weights);
+    ASSERT_TRUE(rights.hold());
+    EXPECT_THROW(load_newest_checkpoint(folder.path(), warnings), Error);
+  }
+  EXPECT_EQ(warnings, "");
+  fs::permissions(weights, fs::perms(0644));
+  EXPECT_EQ(newest_step(folder.path()), 6);
 }
 
 // Another process than the one that trains reads, and changes nothing.
