@@ -91,7 +91,9 @@ expect 1 "file" "${train[@]}" --run file/run
 expect 2 "no folder, but a file" "$calor" sample base/model.safetensors --count 1 --steps 1 --out file/grid.png
 [[ ! -e broken && ! -e patch/model.safetensors ]] || fail "refused runs leave nothing that looks trained"
 
-mkdir gone && says 'a working folder' bash -c 'cd gone && rmdir ../gone && "$0" info nowhere 2>&1' "$calor"
+# A build for sanitizers is linked to its engine, whose libraries then speak before the program does.
+ldd "$calor" | grep -q libcalor_engine ||
+  { mkdir gone && says 'a working folder' bash -c 'cd gone && rmdir ../gone && "$0" info nowhere 2>&1' "$calor"; }
 
 # A disk that fills up: files of at most 60 KiB hold no checkpoint. Nothing half is left, and the same command goes on.
 expect 1 "File too large" bash -c 'ulimit -f 60; exec "$@"' calor "${train[@]}" --run full
