@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -50,6 +51,20 @@ void make_folder(const std::filesystem::path& folder);
 // XXH3-128 of bytes or of a file, as 32 hexadecimal digits: finds flipped bytes, not forgers.
 std::string checksum(std::span<const std::byte> bytes);
 std::string checksum_of_file(const std::filesystem::path& path);
+// The same of bytes that come in pieces.
+class RunningChecksum {
+ public:
+  RunningChecksum();
+  ~RunningChecksum();
+  RunningChecksum(const RunningChecksum&) = delete;
+  RunningChecksum& operator=(const RunningChecksum&) = delete;
+  void add(std::span<const std::byte> bytes);
+  std::string text() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 // For tests of crash safety: called before each system call that changes the disk, with its name
 // (open, write, fsync, rename, unlink, mkdir). Set it while no other thread writes; {} removes it.

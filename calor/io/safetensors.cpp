@@ -160,17 +160,23 @@ void check_finite(const TensorFile& file, const std::filesystem::path& path) {
   }
 }
 
-void write_safetensors(const std::filesystem::path& path, const TensorFile& file) {
+std::string write_safetensors(const std::filesystem::path& path, const TensorFile& file) {
   std::string header = header_text(file, path.string());
   header.append((8 - header.size() % 8) % 8, ' ');  // the data begin at a multiple of 8 bytes
   check_counts(file, header, path.string());
   const std::uint64_t length = header.size();
+  RunningChecksum meant;
   write_file_atomically(path, [&](const ByteSink& sink) {
-    sink(std::as_bytes(std::span(&length, 1)));
-    sink(as_bytes(header));
+    const auto write = [&](std::span<const std::byte> bytes) {
+      meant.add(bytes);
+      sink(bytes);
+    };
+    write(std::as_bytes(std::span(&length, 1)));
+    write(as_bytes(header));
     // One tensor at a time: only those elsewhere or scattered are copied, and just while written.
-    for (const auto& [name, tensor] : file.tensors) sink(bytes_of(to_plain(tensor)));
+    for (const auto& [name, tensor] : file.tensors) write(bytes_of(to_plain(tensor)));
   });
+  return meant.text();
 }
 
 }  // namespace calor::io

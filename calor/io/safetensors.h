@@ -45,7 +45,8 @@ std::vector<TensorInfo> read_safetensors_index(const std::filesystem::path& path
 void check_finite(const TensorFile& file, const std::filesystem::path& path);
 
 // Writes atomically; the same tensors and metadata give the same bytes. Tensors may be on any
-// device and need not be contiguous. Order is kept.
-void write_safetensors(const std::filesystem::path& path, const TensorFile& file);
+// device and need not be contiguous. Order is kept. Returns the checksum of what was to be written,
+// which is the file's (checksum_of_file) unless something went wrong on the way to the disk.
+std::string write_safetensors(const std::filesystem::path& path, const TensorFile& file);
 
 }  // namespace calor::io

@@ -71,8 +71,7 @@ void remove_old(const fs::path& run, std::int64_t step, std::int64_t keep) {
 
 void write_tensors(const fs::path& folder, const char* name, const io::TensorFile& content,
                    json& files) {
-  io::write_safetensors(folder / name, content);
-  files[name] = io::checksum_of_file(folder / name);
+  files[name] = io::write_safetensors(folder / name, content);
 }
 
 at::Tensor vector_of(const io::TensorFile& file, const char* name, const fs::path& folder) {

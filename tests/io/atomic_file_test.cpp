@@ -105,26 +105,6 @@ TEST(AtomicFile, ThreadsWriteTheSameFileWhole) {
   EXPECT_EQ(files_in(folder.path()), 1U);
 }
 
-// Runs `write` in a child that dies just before its k-th change to the disk, for every k until it
-// lives; calls `check` after each death. Returns how many deaths there were.
-int die_at_every_change(const std::function<void()>& write, const std::function<void()>& check) {
-  constexpr int died = 77;
-  for (int k = 1;; ++k) {
-    const int status = in_child([&] {
-      int calls = 0;
-      set_disk_hook([&](const char*) {
-        if (++calls == k) ::_exit(died);
-      });
-      write();
-    });
-    check();
-    if (status != died) {
-      EXPECT_EQ(status, 0);
-      return k - 1;
-    }
-  }
-}
-
 TEST(CrashSafety, AFileIsOldOrNewAfterEveryDeath) {
   const TemporaryFolder folder;
   const std::string old_contents(70'000, 'o');

@@ -5,7 +5,6 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -21,10 +20,13 @@
 
 #include "calor/core/error.h"
 #include "calor/io/bytes.h"
+#include "tests/support/deaths.h"
 
 namespace calor::io::testing {
 
 namespace fs = std::filesystem;
+using test::die_at_every_change;
+using test::in_child;
 
 class TemporaryFolder {
  public:
@@ -86,23 +88,6 @@ inline std::string error_of(const std::function<void()>& action) {
 inline ::testing::AssertionResult has(const std::string& text, std::string_view part) {
   if (text.find(part) != std::string::npos) return ::testing::AssertionSuccess();
   return ::testing::AssertionFailure() << "\"" << text << "\" lacks \"" << part << "\"";
-}
-
-// Runs `action` in a forked child: its exit status, 99 where it threw, 128 + n where signal n
-// ended it.
-inline int in_child(const std::function<void()>& action) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    try {
-      action();
-    } catch (...) {
-      ::_exit(99);
-    }
-    ::_exit(0);
-  }
-  int status = 0;
-  EXPECT_EQ(::waitpid(child, &status, 0), child);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 // The number in little-endian bytes.

@@ -4,8 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <set>
 
 #include "calor/core/error.h"
+#include "calor/io/atomic_file.h"
+#include "tests/support/deaths.h"
 #include "tests/support/folder.h"
 
 namespace calor::train {
@@ -43,6 +46,51 @@ TEST(CheckpointWriter, WritesASnapshot) {
   EXPECT_EQ(found->progress.step, 3);
   EXPECT_TRUE(at::equal(found->weights, before + 2));
   EXPECT_TRUE(at::equal(found->optimiser.ema, before + 2));
+}
+
+// Whenever the process dies, the newest checkpoint is the old one or the new one, whole.
+TEST(Checkpoint, IsOldOrNewAfterEveryDeath) {
+  for (const std::int64_t keep : {1, 2}) {
+    const test::Folder folder;
+    const auto save = [&](std::int64_t step) {
+      save_checkpoint(folder.path(), some_checkpoint(step, at::full({9}, step, at::kFloat)), keep);
+    };
+    save(1);
+    std::set<std::int64_t> seen;
+    const int deaths = test::die_at_every_change(
+        [&] { save(2); },
+        [&] {
+          std::string warnings;
+          const auto found = load_newest_checkpoint(folder.path(), warnings);
+          ASSERT_TRUE(found.has_value());
+          EXPECT_EQ(warnings, "");
+          EXPECT_TRUE(found->weights.eq(found->progress.step).all().item<bool>());
+          seen.insert(found->progress.step);
+          fs::remove_all(folder.path() / "checkpoints");
+          save(1);
+        });
+    EXPECT_GT(deaths, 20);  // six for each of four files, and the folder
+    EXPECT_EQ(seen, (std::set<std::int64_t>{1, 2}));
+  }
+}
+
+// What goes wrong between memory and the disk is not certified by the manifest.
+TEST(Checkpoint, KnowsWhatWasMeant) {
+  const test::Folder folder;
+  const fs::path weights = folder.path() / "checkpoints/0000000001.tmp/weights.safetensors";
+  bool damaged = false;
+  io::set_disk_hook([&](const char*) {
+    if (damaged || !fs::exists(weights)) return;
+    damaged = true;
+    std::fstream(weights, std::ios::in | std::ios::out | std::ios::binary).seekp(-1, std::ios::end)
+        << '!';
+  });
+  save_checkpoint(folder.path(), some_checkpoint(1, at::zeros({9})), 2);
+  io::set_disk_hook({});
+  EXPECT_TRUE(damaged);
+  std::string warnings;
+  EXPECT_THROW(load_newest_checkpoint(folder.path(), warnings), Error);
+  EXPECT_NE(warnings.find("checksum"), std::string::npos) << warnings;
 }
 
 // An error is not lost: the next call tells it.
