@@ -80,8 +80,7 @@ void require_seeded(const experiment::Experiment& experiment, std::int64_t seeds
 }
 
 // Everything that can be wrong with a request is found here.
-Prepared prepare(const ExperimentRequest& asked) {
-  ExperimentRequest request = asked;
+Prepared prepare(ExperimentRequest request) {
   request.settings = settings_of(request.settings);  // a word that names data could be the second
   Prepared p{.text = read_experiment(request), .experiment = {}, .settled = {}, .plan = {}};
   p.experiment = experiment::parse_experiment(p.text.text, p.text.name, request.source);

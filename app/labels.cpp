@@ -4,26 +4,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <limits>
 #include <numeric>
 
 #include "calor/core/error.h"
+#include "calor/io/ending.h"
 
 namespace calor::app {
 namespace {
-
-std::string in_lower_case(std::string text) {
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
 
 std::int64_t class_number(const std::string& text, const data::ItemSpec& pictures) {
   const auto& names = pictures.class_names;
   const auto named = std::find(names.begin(), names.end(), text);
   if (named != names.end()) return named - names.begin();
   if (text == "none") return pictures.classes();
-  const auto alike = std::ranges::find(names, in_lower_case(text), in_lower_case);
+  const auto alike = std::ranges::find(names, io::in_small_letters(text), io::in_small_letters);
   if (alike != names.end()) return alike - names.begin();
   const bool digits = !text.empty() && text.size() < 10 &&
                       text.find_first_not_of("0123456789") == std::string::npos;
@@ -47,6 +42,7 @@ at::Tensor cycling_labels(std::int64_t count, std::int64_t classes, std::int64_t
 }
 
 at::Tensor labels_in_shares(std::int64_t count, const std::vector<std::int64_t>& counts) {
+  if (counts.empty()) return at::zeros({count}, at::kLong);
   const auto all = static_cast<double>(std::reduce(counts.begin(), counts.end()));
   std::vector<double> given(counts.size());
   std::vector<std::int64_t> labels;

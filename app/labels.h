@@ -16,7 +16,7 @@ namespace calor::app {
 at::Tensor cycling_labels(std::int64_t count, std::int64_t classes, std::int64_t columns);
 
 // int64 [count]: classes in turn, each as often as its share of these counts, to one. Where the
-// counts are equal that is cycling.
+// counts are equal that is cycling; zeros where there are none.
 at::Tensor labels_in_shares(std::int64_t count, const std::vector<std::int64_t>& counts);
 
 // int64 [count] from what follows --label: a class's number or name, or "none"; empty: cycling.

@@ -149,8 +149,7 @@ PictureSamples draw(const Globals& globals, const EvaluateArguments& a, const Ru
   solve::GenerateOptions options = a.sampling.options(model);
   options.batch = a.batch;
   const auto counts = class_counts(flow.items(), real);
-  const at::Tensor labels =
-      classes > 0 ? labels_in_shares(count, counts) : cycling_labels(count, 0, 1);
+  const at::Tensor labels = labels_in_shares(count, counts);
   const bool alike = std::ranges::adjacent_find(counts, std::not_equal_to()) == counts.end();
   const std::string order = classes == 0 ? "none" : alike ? "in turn" : "in the reference's shares";
   report::ProgressBar bar(count, 0, "img", globals.quiet);

@@ -4,15 +4,12 @@
 #include <cctype>
 
 namespace calor::io {
-namespace {
 
 std::string in_small_letters(std::string text) {
   std::ranges::transform(text, text.begin(),
                          [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return text;
 }
-
-}  // namespace
 
 std::string ending_of(const std::filesystem::path& path) {
   return in_small_letters(path.extension().string());

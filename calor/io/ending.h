@@ -12,4 +12,7 @@ std::string ending_of(const std::filesystem::path& path);
 // The file's name in small letters, for endings of two parts.
 std::string name_in_small_letters(const std::filesystem::path& path);
 
+// What people write either way.
+std::string in_small_letters(std::string text);
+
 }  // namespace calor::io

@@ -141,6 +141,21 @@ Checkpoint read_checkpoint(const fs::path& folder) {
   return c;
 }
 
+// Whether every file of a folder can be read to its end: what cannot is not known to be damaged.
+bool can_be_read(const fs::path& folder) {
+  std::error_code unreadable;
+  for (const auto& entry : fs::directory_iterator(folder, unreadable)) {
+    std::error_code ignored;
+    if (!entry.is_regular_file(ignored)) continue;
+    try {
+      io::checksum_of_file(entry.path());
+    } catch (const Error&) {
+      return false;
+    }
+  }
+  return !unreadable;
+}
+
 }  // namespace
 
 void save_checkpoint(const fs::path& run, const Checkpoint& c, std::int64_t keep) {
@@ -173,25 +188,6 @@ void set_aside_after(const fs::path& run, std::int64_t step) {
     io::commit_folder(folder, aside);
   }
 }
-
-namespace {
-
-// Whether every file of a folder can be read to its end: what cannot is not known to be damaged.
-bool can_be_read(const fs::path& folder) {
-  std::error_code unreadable;
-  for (const auto& entry : fs::directory_iterator(folder, unreadable)) {
-    std::error_code ignored;
-    if (!entry.is_regular_file(ignored)) continue;
-    try {
-      io::checksum_of_file(entry.path());
-    } catch (const Error&) {
-      return false;
-    }
-  }
-  return !unreadable;
-}
-
-}  // namespace
 
 std::optional<Checkpoint> load_newest_checkpoint(const fs::path& run, std::string& warnings) {
   auto folders = list_checkpoints(run);
